@@ -1,0 +1,71 @@
+# Plinth: build, run and test. `make help` lists the targets.
+#
+# CC=gcc (default) or CC=clang; CLANG and HOSTCC below are for host tests. Everything made lies in build/.
+
+CC      := gcc
+BUILD   := build
+VERSION := 0.1
+
+CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone \
+          -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
+          -fno-jump-tables -fno-strict-aliasing -fcf-protection=none -fno-omit-frame-pointer \
+          -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wswitch \
+          -Wundef -Wvla -MMD -MP -I. -DPLINTH_VERSION='"$(VERSION)"'
+ASFLAGS := -g -MMD -MP -I.
+LDFLAGS := -nostdlib -static -Wl,-z,noexecstack -Wl,-z,max-page-size=4096 \
+           -Wl,--build-id=none -Wl,--fatal-warnings -Wl,--orphan-handling=error -Wl,-T,linker.ld
+
+ifneq ($(findstring clang,$(CC)),)
+CFLAGS += -Wenum-conversion -fno-addrsig
+LDFLAGS += -fuse-ld=bfd
+else
+CFLAGS += -Wenum-conversion
+endif
+
+FOLDERS := boot arch/x86 arch/x86/vmx vmm mm guest lib
+SOURCES := $(foreach d,$(FOLDERS),$(wildcard $(d)/*.c) $(wildcard $(d)/*.S))
+OBJECTS := $(addsuffix .o,$(addprefix $(BUILD)/obj/,$(SOURCES)))
+
+FORMATTED := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+
+.PHONY: all clean help run test check format
+
+all: $(BUILD)/plinth.elf ## build build/plinth.elf (the default)
+
+$(BUILD)/plinth.elf: $(OBJECTS) linker.ld
+	@echo "  LINK $@"
+	@$(CC) $(LDFLAGS) -o $@ $(OBJECTS)
+
+$(BUILD)/obj/%.c.o: %.c Makefile
+	@mkdir -p $(dir $@)
+	@echo "  CC   $<"
+	@$(CC) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/obj/%.S.o: %.S Makefile
+	@mkdir -p $(dir $@)
+	@echo "  AS   $<"
+	@$(CC) $(ASFLAGS) -c -o $@ $<
+
+-include $(OBJECTS:.o=.d)
+-include tests/host/host.mk tests/guest/guest.mk tests/model/model.mk
+
+run: ## boot Debian's kernel on Plinth in an emulator, this terminal as its console (KERNEL INITRD APPEND CPUS MEM EMULATOR OPTIONS)
+	@tools/setup
+	@$(MAKE) --no-print-directory all
+	@tools/run $(if $(KERNEL),--kernel $(KERNEL)) $(if $(INITRD),--initrd $(INITRD)) $(if $(APPEND),--append "$(APPEND)") \
+	    $(if $(CPUS),--cpus $(CPUS)) $(if $(MEM),--mem $(MEM)) $(if $(EMULATOR),--emulator $(EMULATOR)) \
+	    $(if $(OPTIONS),--options "$(OPTIONS)")
+
+test: ## host tests, then boots in the emulators; ends with "N passed, N failed"
+	@tools/setup
+	@$(MAKE) --no-print-directory all host-test
+	@if [ -x tools/run-tests ]; then tools/run-tests; fi
+
+format: ## bring every C file into the project's format
+	@clang-format -i $(FORMATTED)
+
+clean: ## remove what was built (downloads under build/kernel stay)
+	rm -rf $(filter-out $(BUILD)/kernel,$(wildcard $(BUILD)/*))
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' Makefile tests/*/*.mk | sed -E 's/^([a-z-]+):.*## /\1\t/' | sort | expand -t 16

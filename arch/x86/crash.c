@@ -1,0 +1,79 @@
+/* Crash reports and refusals. */
+#include "arch/x86/crash.h"
+
+#include "arch/x86/console.h"
+#include "arch/x86/cpu.h"
+#include "arch/x86/instr.h"
+#include "arch/x86/reset.h"
+#include "lib/format.h"
+#include "lib/log.h"
+#include "lib/options.h"
+
+static uint32_t crashing; /* 1 + index of the CPU that reports */
+
+static noreturn void finish(void)
+{
+    switch (options.on_crash) {
+    case ON_CRASH_RESET:
+        log_error("on_crash=reset: resetting the machine");
+        console_flush();
+        machine_reset();
+    case ON_CRASH_MONITOR:
+        log_error("on_crash=monitor: there is no monitor yet; halting");
+        break;
+    case ON_CRASH_HALT:
+        log_error("on_crash=halt: halted; reset the machine to go on");
+        break;
+    }
+    console_flush();
+    cpu_halt();
+}
+
+/* A second CPU, or a fault inside the report, must neither garble the report nor loop. */
+static void claim(void)
+{
+    uint32_t expected = 0, me = cpu_index() + 1;
+
+    if (__atomic_compare_exchange_n(&crashing, &expected, me, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return;
+    if (expected == me)
+        finish();
+    cpu_halt();
+}
+
+void crash(const char *format, ...)
+{
+    char text[LOG_LINE_MAX];
+    va_list args;
+
+    claim();
+    va_start(args, format);
+    vformat_text(text, sizeof(text), format, args);
+    va_end(args);
+    log_error("CRASH on cpu%u: %s", cpu_index(), text);
+    virt_dump();
+    finish();
+}
+
+void crash_exception(const struct exception_frame *f)
+{
+    claim();
+    log_error("CRASH on cpu%u: exception %lu in Plinth itself, error code %lx, at %lx", cpu_index(), f->vector,
+              f->error_code, f->rip);
+    log_error("  rax %016lx rbx %016lx rcx %016lx rdx %016lx", f->rax, f->rbx, f->rcx, f->rdx);
+    log_error("  rsi %016lx rdi %016lx rbp %016lx rsp %016lx", f->rsi, f->rdi, f->rbp, f->rsp);
+    log_error("  r8  %016lx r9  %016lx r10 %016lx r11 %016lx", f->r8, f->r9, f->r10, f->r11);
+    log_error("  r12 %016lx r13 %016lx r14 %016lx r15 %016lx", f->r12, f->r13, f->r14, f->r15);
+    log_error("  rflags %08lx cr0 %lx cr2 %lx cr3 %lx cr4 %lx", f->rflags, read_cr0(), read_cr2(), read_cr3(),
+              read_cr4());
+    virt_dump();
+    finish();
+}
+
+void refuse(const struct error *error)
+{
+    log_error("%s", error->text);
+    log_error("Plinth stops here; the guest was not started");
+    console_flush();
+    cpu_halt();
+}

@@ -1,0 +1,127 @@
+/*
+ * The instructions that C has no words for, one inline function each (SDM vol. 2). Root mode or boot, CPL 0,
+ * any CPU; those that can fault say so, the rest can't with valid arguments.
+ */
+#pragma once
+
+#include "lib/compiler.h"
+
+struct cpuid_result {
+    uint32_t eax, ebx, ecx, edx;
+};
+
+static inline struct cpuid_result cpuid(uint32_t leaf, uint32_t subleaf)
+{
+    struct cpuid_result r;
+    asm volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));
+    return r;
+}
+
+/* #GP where the CPU has no such MSR: rdmsr_safe() (arch/x86/exception.h) is for those */
+static inline uint64_t rdmsr(uint32_t index)
+{
+    uint32_t low, high;
+    asm volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(index));
+    return (uint64_t)high << 32 | low;
+}
+
+static inline void wrmsr(uint32_t index, uint64_t value)
+{
+    asm volatile("wrmsr" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+}
+
+static inline uint64_t rdtsc(void)
+{
+    uint32_t low, high;
+    asm volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
+
+#define CONTROL_REGISTER(n)                                                                                            \
+    static inline uint64_t read_cr##n(void)                                                                            \
+    {                                                                                                                  \
+        uint64_t value;                                                                                                \
+        asm volatile("mov %%cr" #n ", %0" : "=r"(value) : : "memory");                                                 \
+        return value;                                                                                                  \
+    }                                                                                                                  \
+    static inline void write_cr##n(uint64_t value)                                                                     \
+    {                                                                                                                  \
+        asm volatile("mov %0, %%cr" #n : : "r"(value) : "memory");                                                     \
+    }
+CONTROL_REGISTER(0)
+CONTROL_REGISTER(2)
+CONTROL_REGISTER(3)
+CONTROL_REGISTER(4)
+
+static inline uint8_t inb(uint16_t port)
+{
+    uint8_t value;
+    asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+    return value;
+}
+
+static inline void outb(uint16_t port, uint8_t value)
+{
+    asm volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static inline uint32_t inl(uint16_t port)
+{
+    uint32_t value;
+    asm volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
+    return value;
+}
+
+struct packed descriptor_pointer {
+    uint16_t limit;
+    uint64_t base;
+};
+
+static inline void lgdt(const struct descriptor_pointer *pointer)
+{
+    asm volatile("lgdt %0" : : "m"(*pointer));
+}
+
+static inline void lidt(const struct descriptor_pointer *pointer)
+{
+    asm volatile("lidt %0" : : "m"(*pointer));
+}
+
+static inline void ltr(uint16_t selector)
+{
+    asm volatile("ltr %0" : : "r"(selector));
+}
+
+static inline void invlpg(const void *address)
+{
+    asm volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
+static inline void wbinvd(void)
+{
+    asm volatile("wbinvd" : : : "memory");
+}
+
+static inline void cpu_pause(void)
+{
+    asm volatile("pause" : : : "memory");
+}
+
+/* For ever; NMIs and SMIs are still taken. */
+static inline noreturn void cpu_halt(void)
+{
+    for (;;)
+        asm volatile("cli; hlt" : : : "memory");
+}
+
+static inline uint32_t mmio_read32(const volatile void *address)
+{
+    uint32_t value;
+    asm volatile("movl %1, %0" : "=r"(value) : "m"(*(const volatile uint32_t *)address) : "memory");
+    return value;
+}
+
+static inline void mmio_write32(volatile void *address, uint32_t value)
+{
+    asm volatile("movl %1, %0" : "=m"(*(volatile uint32_t *)address) : "r"(value) : "memory");
+}

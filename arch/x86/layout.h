@@ -1,0 +1,36 @@
+/*
+ * Where things lie in Plinth's own address space, for C and assembly.
+ *
+ *   0 .. 4 GiB               identity map, boot only (gone before the guest's first instruction)
+ *   VIRT_BASE                the block, linearly: image, page pool
+ *   CPU_BASE + n * CPU_SLOT  CPU n: stacks with unmapped pages between them, struct cpu (arch/x86/cpu.h)
+ *   FIXED_BASE               single pages of MMIO: local APIC, VGA text
+ */
+#pragma once
+
+#define VIRT_BASE 0xffffffff80000000
+#define LOAD_BASE 0x200000
+
+#define CPU_BASE 0xffffffffc0000000
+#define CPU_SLOT 0x10000
+
+/* Offsets in a CPU's slot; every page not named here is a guard page and never mapped. */
+#define CPU_STACK_BOTTOM 0x1000
+#define CPU_STACK_TOP    0x4000
+#define CPU_NMI_BOTTOM   0x5000
+#define CPU_NMI_TOP      0x6000
+#define CPU_DF_BOTTOM    0x7000
+#define CPU_DF_TOP       0x8000
+#define CPU_MC_BOTTOM    0x9000
+#define CPU_MC_TOP       0xa000
+#define CPU_STRUCT       0xb000
+#define CPU_STRUCT_END   0xc000
+
+#define FIXED_BASE       0xffffffffffa00000
+#define FIXED_LOCAL_APIC (FIXED_BASE + 0x0000)
+#define FIXED_VGA_TEXT   (FIXED_BASE + 0x2000)
+
+/* Selectors in every CPU's GDT (arch/x86/cpu.c) */
+#define SELECTOR_CODE 0x08
+#define SELECTOR_DATA 0x10
+#define SELECTOR_TSS  0x18

@@ -1,0 +1,35 @@
+#include "arch/x86/mtrr_msrs.h"
+
+#include "arch/x86/instr.h"
+#include "arch/x86/regs.h"
+
+enum { CAPABILITY_VCNT = 0xff, CAPABILITY_FIXED = BIT(8) };
+
+unsigned cpu_physical_bits(void)
+{
+    return cpuid(0x80000000, 0).eax >= 0x80000008 ? cpuid(0x80000008, 0).eax & 0xff : 36;
+}
+
+static void read_fixed(uint64_t *fixed)
+{
+    fixed[0] = rdmsr(MSR_IA32_MTRR_FIX64K_00000);
+    for (unsigned i = 0; i < 2; i++)
+        fixed[1 + i] = rdmsr(MSR_IA32_MTRR_FIX16K_80000 + i);
+    for (unsigned i = 0; i < 8; i++)
+        fixed[3 + i] = rdmsr(MSR_IA32_MTRR_FIX4K_C0000 + i);
+}
+
+void mtrr_msrs_read(struct mtrr_state *mtrr)
+{
+    *mtrr = (struct mtrr_state){.physical_bits = cpu_physical_bits(), .default_type = MEMORY_WB | BIT(11)};
+    if (!(cpuid(1, 0).edx & CPUID_1_EDX_MTRR))
+        return; /* a virtual CPU without: everything write-back */
+    mtrr->capability = rdmsr(MSR_IA32_MTRRCAP);
+    mtrr->default_type = rdmsr(MSR_IA32_MTRR_DEF_TYPE);
+    if (mtrr->capability & CAPABILITY_FIXED)
+        read_fixed(mtrr->fixed);
+    for (unsigned i = 0; i < (mtrr->capability & CAPABILITY_VCNT) && i < MTRR_VARIABLE_MAX; i++) {
+        mtrr->variable[i].base = rdmsr(MSR_IA32_MTRR_PHYSBASE0 + 2 * i);
+        mtrr->variable[i].mask = rdmsr(MSR_IA32_MTRR_PHYSBASE0 + 2 * i + 1);
+    }
+}

@@ -1,0 +1,109 @@
+/* Bits of the control registers, EFER, RFLAGS, CPUID and the MSRs by which the SDM's names (vol. 3, 2.5; vol. 4). */
+#pragma once
+
+#include "lib/compiler.h"
+
+#define BIT(n) ((uint64_t)1 << (n))
+
+#define CR0_PE BIT(0)
+#define CR0_ET BIT(4)
+#define CR0_NE BIT(5)
+#define CR0_WP BIT(16)
+#define CR0_NW BIT(29)
+#define CR0_CD BIT(30)
+#define CR0_PG BIT(31)
+
+#define CR4_PAE     BIT(5)
+#define CR4_VMXE    BIT(13)
+#define CR4_SMXE    BIT(14)
+#define CR4_OSXSAVE BIT(18)
+#define CR4_PKE     BIT(22)
+
+#define EFER_SCE BIT(0)
+#define EFER_LME BIT(8)
+#define EFER_LMA BIT(10)
+#define EFER_NXE BIT(11)
+
+#define RFLAGS_FIXED BIT(1)
+#define RFLAGS_TF    BIT(8)
+#define RFLAGS_IF    BIT(9)
+#define RFLAGS_RF    BIT(16)
+#define RFLAGS_VM    BIT(17)
+
+enum exception_vector {
+    VECTOR_DE = 0,
+    VECTOR_DB = 1,
+    VECTOR_NMI = 2,
+    VECTOR_UD = 6,
+    VECTOR_DF = 8,
+    VECTOR_SS = 12,
+    VECTOR_GP = 13,
+    VECTOR_PF = 14,
+    VECTOR_MC = 18,
+    EXCEPTION_VECTORS = 32,
+};
+
+enum msr_index {
+    MSR_IA32_APIC_BASE = 0x1b,
+    MSR_IA32_FEATURE_CONTROL = 0x3a,
+    MSR_IA32_BIOS_UPDT_TRIG = 0x79,
+    MSR_IA32_SMM_MONITOR_CTL = 0x9b,
+    MSR_IA32_MTRRCAP = 0xfe,
+    MSR_IA32_SYSENTER_CS = 0x174,
+    MSR_IA32_SYSENTER_ESP = 0x175,
+    MSR_IA32_SYSENTER_EIP = 0x176,
+    MSR_IA32_DEBUGCTL = 0x1d9,
+    MSR_IA32_MTRR_PHYSBASE0 = 0x200,
+    MSR_IA32_MTRR_FIX64K_00000 = 0x250,
+    MSR_IA32_MTRR_FIX16K_80000 = 0x258,
+    MSR_IA32_MTRR_FIX4K_C0000 = 0x268,
+    MSR_IA32_PAT = 0x277,
+    MSR_IA32_MTRR_DEF_TYPE = 0x2ff,
+    MSR_IA32_VMX_BASIC = 0x480,
+    MSR_IA32_VMX_PINBASED_CTLS = 0x481,
+    MSR_IA32_VMX_PROCBASED_CTLS = 0x482,
+    MSR_IA32_VMX_EXIT_CTLS = 0x483,
+    MSR_IA32_VMX_ENTRY_CTLS = 0x484,
+    MSR_IA32_VMX_MISC = 0x485,
+    MSR_IA32_VMX_CR0_FIXED0 = 0x486,
+    MSR_IA32_VMX_CR0_FIXED1 = 0x487,
+    MSR_IA32_VMX_CR4_FIXED0 = 0x488,
+    MSR_IA32_VMX_CR4_FIXED1 = 0x489,
+    MSR_IA32_VMX_PROCBASED_CTLS2 = 0x48b,
+    MSR_IA32_VMX_EPT_VPID_CAP = 0x48c,
+    MSR_IA32_VMX_TRUE_PINBASED_CTLS = 0x48d,
+    MSR_IA32_VMX_TRUE_PROCBASED_CTLS = 0x48e,
+    MSR_IA32_VMX_TRUE_EXIT_CTLS = 0x48f,
+    MSR_IA32_VMX_TRUE_ENTRY_CTLS = 0x490,
+    MSR_IA32_VMX_VMFUNC = 0x491,
+    MSR_IA32_VMX_EXIT_CTLS2 = 0x493,
+    MSR_IA32_RTIT_OUTPUT_BASE = 0x560,
+    MSR_IA32_RTIT_ADDR3_B = 0x587,
+    MSR_X2APIC_APICID = 0x802,
+    MSR_X2APIC_VERSION = 0x803,
+    MSR_X2APIC_LDR = 0x80d,
+    MSR_X2APIC_ICR = 0x830,
+    MSR_IA32_XSS = 0xda0,
+    MSR_IA32_EFER = 0xc0000080,
+    MSR_IA32_FS_BASE = 0xc0000100,
+    MSR_IA32_GS_BASE = 0xc0000101,
+};
+
+#define APIC_BASE_BSP    BIT(8)
+#define APIC_BASE_EXTD   BIT(10)
+#define APIC_BASE_ENABLE BIT(11)
+#define APIC_BASE_FLAGS  (APIC_BASE_BSP | APIC_BASE_EXTD | APIC_BASE_ENABLE)
+
+#define FEATURE_CONTROL_LOCK BIT(0)
+#define FEATURE_CONTROL_VMX  BIT(2) /* VMXON outside SMX operation */
+
+#define CPUID_1_ECX_MONITOR    BIT(3)
+#define CPUID_1_ECX_VMX        BIT(5)
+#define CPUID_1_ECX_SMX        BIT(6)
+#define CPUID_1_ECX_X2APIC     BIT(21)
+#define CPUID_1_ECX_XSAVE      BIT(26)
+#define CPUID_1_ECX_OSXSAVE    BIT(27)
+#define CPUID_1_ECX_HYPERVISOR BIT(31)
+#define CPUID_1_EDX_MSR        BIT(5)
+#define CPUID_1_EDX_MTRR       BIT(12)
+#define CPUID_1_EDX_PAT        BIT(16)

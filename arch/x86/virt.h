@@ -1,0 +1,144 @@
+/*
+ * The one list of what a virtualization backend (arch/x86/vmx; later arch/x86/svm) gives to vmm/, and what vmm/ gives
+ * back to it. Bound at link time. Unless it says otherwise: root mode, on the CPU whose vCPU is meant, not NMI-safe.
+ */
+#pragma once
+
+#include "lib/compiler.h"
+#include "lib/error.h"
+#include "mm/ept.h"
+
+/* In the order of the instruction set's register numbers; RSP lives in the VMCS. */
+struct guest_regs {
+    uint64_t rax, rcx, rdx, rbx, unused_rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15;
+};
+
+enum vm_exit_kind {
+    VM_EXIT_CPUID,
+    VM_EXIT_MSR_READ,
+    VM_EXIT_MSR_WRITE,
+    VM_EXIT_XSETBV,
+    VM_EXIT_CR_WRITE,
+    VM_EXIT_INVD,
+    VM_EXIT_UNDEFINED, /* an instruction that this machine doesn't have as far as the guest knows */
+    VM_EXIT_VMCALL,
+    VM_EXIT_MEMORY,
+    VM_EXIT_NMI,
+    VM_EXIT_NMI_WINDOW,
+    VM_EXIT_EXCEPTION,
+    VM_EXIT_STEPPED, /* the one instruction of vcpu_step_begin() was executed */
+    VM_EXIT_INIT,
+    VM_EXIT_STARTUP,
+    VM_EXIT_TASK_SWITCH,
+    VM_EXIT_TRIPLE_FAULT,
+    VM_EXIT_ENTRY_FAILED,
+    VM_EXIT_UNEXPECTED,
+};
+
+struct vm_exit {
+    enum vm_exit_kind kind;
+    uint32_t reason; /* the hardware's number, for reports */
+    uint64_t qualification;
+    union {
+        struct {
+            uint32_t number; /* 0, 4 */
+            uint64_t value;
+        } cr;
+        struct {
+            uint64_t address; /* guest-physical */
+            bool read, write, execute;
+        } memory;
+        struct {
+            uint8_t vector;
+            bool has_error;
+            uint32_t error;
+        } exception;
+        uint8_t startup_vector;
+    };
+};
+
+/* What a handler wants done with the instruction that caused the exit. */
+enum exit_action {
+    ACTION_RESUME, /* nothing: run on at the same RIP */
+    ACTION_NEXT,   /* it was carried out: go to the next instruction */
+    ACTION_UD,     /* #UD, RIP kept */
+    ACTION_GP,     /* #GP(0), RIP kept */
+    ACTION_CRASH,  /* nothing sensible can be done: report, then on_crash */
+};
+
+/* The state in which the boot CPU enters the guest: 32-bit protected mode, paging off, interrupts off. */
+struct entry32 {
+    uint32_t eip, esi, gdt_base;
+    uint16_t gdt_limit, code_selector, data_selector;
+};
+
+/* ---- given by the backend ---- */
+
+/* Can this CPU do what Plinth needs? On every CPU, at boot; logs what is used on the boot CPU. */
+must_check bool virt_check_cpu(struct error *error);
+
+/* Pages of the pool that one CPU needs at most. */
+uint32_t virt_cpu_pages(void);
+/* Instructions that a control must allow for the guest to have them. */
+enum virt_feature { VIRT_NEVER, VIRT_INVPCID, VIRT_RDTSCP, VIRT_USER_WAIT, VIRT_PCONFIG, VIRT_XSAVES };
+bool virt_gives(enum virt_feature feature);
+
+bool virt_has_gib_pages(void);
+bool virt_has_accessed_dirty(void);
+/* The CPU can hold a vCPU in the wait-for-SIPI state, as far as it says. */
+bool virt_has_wait_for_sipi(void);
+
+/* Once, on the boot CPU, before the first virt_start_cpu(): what all CPUs share. The pool serves from now on. */
+must_check bool virt_init(struct pool *pool, const struct ept *ept, struct error *error);
+
+/* Turns virtualization on, on this CPU, and makes its vCPU ready for one of the vcpu_set_...(). */
+must_check bool virt_start_cpu(struct error *error);
+
+/* Enters the guest for the first time. */
+noreturn void virt_launch(void);
+
+/* MSR accesses that exit: all CPUs share the bitmap; takes effect at once. Boot, or any CPU later. */
+void virt_intercept_msr(uint32_t index, bool read, bool write);
+
+/* The table that this CPU's vCPU walks: the shared one's pointer, or a view's. */
+void vcpu_set_ept(uint64_t pointer);
+
+/* Drops what this CPU has cached of guest-physical translations. */
+void vcpu_flush_ept(uint64_t pointer);
+
+void vcpu_set_first(void); /* before any other, once: the machine's MSRs become the guest's; state as after INIT */
+void vcpu_set_entry32(const struct entry32 *entry);
+void vcpu_set_init(void);              /* the state after INIT, at the reset vector */
+void vcpu_set_wait_for_sipi(void);     /* activity state */
+void vcpu_set_startup(uint8_t vector); /* what a SIPI does to a CPU after INIT */
+
+uint64_t vcpu_cr4(void); /* as the guest sees it */
+uint8_t vcpu_cpl(void);
+
+/* The guest's view of the CR0 bits that VMX holds fixed (CR0.NE) becomes that of `value`: a MOV to CR0 that exited for
+ * their sake then runs natively when it is executed again. */
+void vcpu_show_cr0(uint64_t value);
+
+void vcpu_inject_nmi(void); /* now if it can be taken, else as soon as it can */
+void vcpu_inject_exception(uint8_t vector, bool has_error, uint32_t error);
+
+/* The next entry runs one instruction with all events held off; whatever exit comes next ends this state. */
+void vcpu_step_begin(void);
+
+/* Sends an NMI to the CPU so that it leaves the guest (or its halt) and does its slow work. Any CPU. */
+struct cpu;
+void virt_kick(struct cpu *cpu);
+
+/* Exits of one reason on one CPU so far, and TSC ticks spent on them. Any CPU. False: no such reason. */
+must_check bool virt_statistics(uint32_t cpu, uint32_t reason, uint64_t *exits, uint64_t *ticks);
+
+/* ---- given by vmm/ ---- */
+
+/* CPUID for the guest: results into regs. Hot: called straight from the exit path. */
+void vmm_cpuid(struct guest_regs *regs);
+
+/* Every other exit. */
+enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit);
+
+/* cpu->slow_work was found set. */
+void vmm_slow_work(struct cpu *cpu);

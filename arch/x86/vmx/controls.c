@@ -1,0 +1,13 @@
+#include "arch/x86/vmx/controls.h"
+
+bool controls_choose(const struct controls_word *word, uint64_t capability, uint32_t *out, struct error *error)
+{
+    uint32_t must = (uint32_t)capability, may = (uint32_t)(capability >> 32);
+    uint32_t missing = word->required & ~may;
+
+    *out = must | word->required | (word->optional & may);
+    if (missing)
+        return fail(error, "VT-x: this CPU lacks bits %x of the %s controls (may be set: %x): Plinth can't run here",
+                    missing, word->name, may);
+    return true;
+}

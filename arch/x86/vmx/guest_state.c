@@ -1,0 +1,146 @@
+/* The guest states that Plinth makes itself (SDM vol. 3, 24.4): the boot CPU's entry, after INIT, after SIPI. */
+#include "arch/x86/instr.h"
+#include "arch/x86/regs.h"
+#include "arch/x86/vmx/controls.h"
+#include "arch/x86/vmx/vcpu.h"
+#include "arch/x86/vmx/vmcs.h"
+#include "lib/string.h"
+
+/* 24.4.1, table 24-2 "Format of Access Rights" */
+enum {
+    RIGHTS_CODE32 = 0xc09b,
+    RIGHTS_DATA32 = 0xc093,
+    RIGHTS_CODE16 = 0x9b,
+    RIGHTS_DATA16 = 0x93,
+    RIGHTS_LDT = 0x82,
+    RIGHTS_BUSY_TSS = 0x8b,
+};
+enum { ACTIVITY_ACTIVE = 0, ACTIVITY_WAIT_FOR_SIPI = 3 };
+enum { DR7_RESET = 0x400, DR6_RESET = 0xffff0ff0, RESET_IP = 0xfff0 };
+
+struct segment {
+    uint16_t selector;
+    uint32_t limit, rights;
+    uint64_t base;
+};
+
+/* Encodings of the eight segments' fields follow each other in the order ES CS SS DS FS GS LDTR TR, 2 apart. */
+enum segment_index { SEGMENT_ES, SEGMENT_CS, SEGMENT_SS, SEGMENT_DS, SEGMENT_FS, SEGMENT_GS, SEGMENT_LDTR, SEGMENT_TR };
+
+static void set_segment(enum segment_index index, struct segment s)
+{
+    vmwrite_raw(VMCS_GUEST_ES_SELECTOR + 2 * index, s.selector);
+    vmwrite_raw(VMCS_GUEST_ES_BASE + 2 * index, s.base);
+    vmwrite_raw(VMCS_GUEST_ES_LIMIT + 2 * index, s.limit);
+    vmwrite_raw(VMCS_GUEST_ES_ACCESS_RIGHTS + 2 * index, s.rights);
+}
+
+static void set_data_segments(struct segment s)
+{
+    set_segment(SEGMENT_ES, s);
+    set_segment(SEGMENT_SS, s);
+    set_segment(SEGMENT_DS, s);
+    set_segment(SEGMENT_FS, s);
+    set_segment(SEGMENT_GS, s);
+}
+
+static void set_table(enum vmcs_field_natural base_field, enum vmcs_field32 limit_field, uint64_t base, uint32_t limit)
+{
+    vmwrite_natural(base_field, base);
+    vmwrite32(limit_field, limit);
+}
+
+/* 9.1.1 "Processor State After Reset", table 9-1, column INIT; GPRs but EDX are 0, the FPU and most MSRs stay */
+void vcpu_set_init(void)
+{
+    struct cpu *cpu = cpu_this();
+    const struct vmx_capabilities *c = &vmx.capabilities;
+
+    memset(cpu->frame, 0, sizeof(*cpu->frame));
+    cpu->frame->rdx = cpuid(1, 0).eax;
+    vmwrite_natural(VMCS_GUEST_CR0, CR0_ET | (c->cr0_fixed0 & ~(CR0_PE | CR0_PG)));
+    vmwrite_natural(VMCS_CR0_SHADOW, CR0_ET);
+    vmwrite_natural(VMCS_GUEST_CR3, 0);
+    vmwrite_natural(VMCS_GUEST_CR4, c->cr4_fixed0);
+    vmwrite_natural(VMCS_CR4_SHADOW, 0);
+    vmwrite64(VMCS_GUEST_EFER, 0);
+    vmwrite32(VMCS_ENTRY_CONTROLS, vmread32(VMCS_ENTRY_CONTROLS) & ~(uint32_t)ENTRY_IA32E_MODE_GUEST);
+    set_segment(SEGMENT_CS, (struct segment){0xf000, 0xffff, RIGHTS_CODE16, 0xffff0000});
+    set_data_segments((struct segment){0, 0xffff, RIGHTS_DATA16, 0});
+    set_segment(SEGMENT_LDTR, (struct segment){0, 0xffff, RIGHTS_LDT, 0});
+    set_segment(SEGMENT_TR, (struct segment){0, 0xffff, RIGHTS_BUSY_TSS, 0});
+    set_table(VMCS_GUEST_GDTR_BASE, VMCS_GUEST_GDTR_LIMIT, 0, 0xffff);
+    set_table(VMCS_GUEST_IDTR_BASE, VMCS_GUEST_IDTR_LIMIT, 0, 0xffff);
+    vmwrite_natural(VMCS_GUEST_RIP, RESET_IP);
+    vmwrite_natural(VMCS_GUEST_RSP, 0);
+    vmwrite_natural(VMCS_GUEST_RFLAGS, RFLAGS_FIXED);
+    vmwrite_natural(VMCS_GUEST_DR7, DR7_RESET);
+    asm volatile("mov %0, %%dr6" : : "r"((uint64_t)DR6_RESET));
+    write_cr2(0);
+    vmwrite64(VMCS_GUEST_DEBUGCTL, 0);
+    vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, 0);
+    vmwrite_natural(VMCS_GUEST_PENDING_DEBUG, 0);
+    vmwrite32(VMCS_ENTRY_INTERRUPTION_INFO, 0);
+    vmwrite32(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
+}
+
+void vcpu_set_wait_for_sipi(void)
+{
+    vmwrite32(VMCS_GUEST_ACTIVITY, ACTIVITY_WAIT_FOR_SIPI);
+}
+
+/* 8.4.3: execution starts in real mode at 000VV000H. The activity state first: nothing else is needed if the state is
+ * that of INIT. */
+void vcpu_set_startup(uint8_t vector)
+{
+    vmwrite32(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
+    vmwrite16(VMCS_GUEST_CS_SELECTOR, (uint16_t)(vector << 8));
+    vmwrite_natural(VMCS_GUEST_CS_BASE, (uint64_t)vector << 12);
+    vmwrite_natural(VMCS_GUEST_RIP, 0);
+}
+
+static void set_msrs_as_they_are(void)
+{
+    vmwrite64(VMCS_GUEST_PAT, rdmsr(MSR_IA32_PAT));
+    vmwrite32(VMCS_GUEST_SYSENTER_CS, (uint32_t)rdmsr(MSR_IA32_SYSENTER_CS));
+    vmwrite_natural(VMCS_GUEST_SYSENTER_ESP, rdmsr(MSR_IA32_SYSENTER_ESP));
+    vmwrite_natural(VMCS_GUEST_SYSENTER_EIP, rdmsr(MSR_IA32_SYSENTER_EIP));
+}
+
+void vcpu_set_first(void)
+{
+    set_msrs_as_they_are();
+    vcpu_set_init();
+}
+
+void vcpu_set_entry32(const struct entry32 *entry)
+{
+    const struct vmx_capabilities *c = &vmx.capabilities;
+
+    cpu_this()->frame->rdx = 0;
+    cpu_this()->frame->rsi = entry->esi;
+    vmwrite_natural(VMCS_GUEST_CR0, CR0_ET | CR0_PE | (c->cr0_fixed0 & ~CR0_PG));
+    vmwrite_natural(VMCS_CR0_SHADOW, CR0_ET | CR0_PE);
+    set_segment(SEGMENT_CS, (struct segment){entry->code_selector, 0xffffffff, RIGHTS_CODE32, 0});
+    set_data_segments((struct segment){entry->data_selector, 0xffffffff, RIGHTS_DATA32, 0});
+    set_table(VMCS_GUEST_GDTR_BASE, VMCS_GUEST_GDTR_LIMIT, entry->gdt_base, entry->gdt_limit);
+    vmwrite_natural(VMCS_GUEST_RIP, entry->eip);
+}
+
+uint64_t vcpu_cr4(void)
+{
+    uint64_t mask = vmread_natural(VMCS_CR4_MASK);
+
+    return (vmread_natural(VMCS_GUEST_CR4) & ~mask) | (vmread_natural(VMCS_CR4_SHADOW) & mask);
+}
+
+/* 24.4.1: SS.DPL is the CPL */
+uint8_t vcpu_cpl(void)
+{
+    return vmread32(VMCS_GUEST_SS_ACCESS_RIGHTS) >> 5 & 3;
+}
+
+void vcpu_show_cr0(uint64_t value)
+{
+    vmwrite_natural(VMCS_CR0_SHADOW, value);
+}

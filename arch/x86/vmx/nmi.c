@@ -1,0 +1,25 @@
+/* NMIs that come while the CPU is in root mode, and NMIs that Plinth sends itself (SDM vol. 3, 6.7). */
+#include "arch/x86/exception.h"
+#include "arch/x86/lapic.h"
+#include "arch/x86/vmx/vcpu.h"
+
+/* The guest gets it at the next entry; and if the test before that entry has just been passed, it is made again. */
+void nmi_in_root(struct exception_frame *frame)
+{
+    struct cpu *cpu = cpu_this();
+
+    if (!__atomic_exchange_n(&cpu->kicked, 0, __ATOMIC_ACQ_REL))
+        cpu->nmi_count = 1;
+    __atomic_store_n(&cpu->slow_work, 1, __ATOMIC_RELEASE);
+    if (frame->rip >= (uint64_t)vmx_resume_begin && frame->rip < (uint64_t)vmx_resume_end)
+        frame->rip = (uint64_t)vmx_resume_slow;
+    if (frame->rip >= (uint64_t)vmx_launch_begin && frame->rip < (uint64_t)vmx_launch_end)
+        frame->rip = (uint64_t)vmx_launch_slow;
+}
+
+void virt_kick(struct cpu *cpu)
+{
+    __atomic_store_n(&cpu->slow_work, 1, __ATOMIC_RELEASE);
+    if (!__atomic_exchange_n(&cpu->kicked, 1, __ATOMIC_ACQ_REL))
+        lapic_send(cpu->apic_id, ICR_NMI | ICR_ASSERT);
+}

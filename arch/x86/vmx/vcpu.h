@@ -1,0 +1,66 @@
+/* What the VMX backend keeps for one CPU, and its parts' interfaces to one another. Root mode, the CPU itself, unless
+ * said otherwise. */
+#pragma once
+
+#include "arch/x86/cpu.h"
+#include "arch/x86/virt.h"
+
+enum { EXIT_REASONS = 78 };
+
+struct vcpu {
+    struct {
+        uint64_t exits, ticks;
+    } statistics[EXIT_REASONS];
+    uint64_t vmxon_physical, vmcs_physical;
+    uint32_t primary_controls; /* without the bits that come and go */
+    bool vmcs_current;         /* VMREAD works */
+    bool stepping;             /* see step.c */
+    struct {
+        uint64_t rflags, debugctl;
+        uint32_t interruptibility;
+    } step_saved;
+};
+_Static_assert(sizeof(struct vcpu) <= 4096, "struct vcpu takes one page of the pool");
+
+/* What this CPU can do, read once from the capability MSRs (SDM vol. 3, appendix A). */
+struct vmx_capabilities {
+    uint64_t basic, pin, primary, secondary, exit, entry, misc, ept_vpid;
+    uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
+};
+
+/* What all CPUs share; written at boot. */
+struct vmx {
+    struct vmx_capabilities capabilities;
+    struct pool *pool;
+    const struct ept *ept;
+    uint8_t *msr_bitmap;
+    uint64_t msr_bitmap_physical;
+};
+extern struct vmx vmx;
+
+/* vmcs_setup.c: fills the current VMCS, as the SDM splits it */
+must_check bool vmcs_set_controls(struct vcpu *vcpu, struct error *error);
+void vmcs_set_host_state(void);
+
+/* vmx_exit.c: RIP goes to the next instruction, with all that an instruction's end brings. */
+void vmx_advance(void);
+
+/* vmx_decode.c */
+void vmx_decode(uint32_t reason, const struct guest_regs *regs, struct vm_exit *out);
+
+/* step.c: called first on every exit while vcpu->stepping. True if this exit is the step's end. */
+bool vmx_step_end(struct vcpu *vcpu, uint32_t reason);
+
+/* report.c */
+const char *vmx_exit_name(uint32_t reason);
+const char *vmx_instruction_error(uint32_t number);
+
+/* vmx_enter.S */
+extern char vmx_exit_entry[], vmx_resume_begin[], vmx_resume_end[], vmx_resume_slow[], vmx_launch_begin[],
+    vmx_launch_end[], vmx_launch_slow[];
+noreturn void vmx_launch(void);
+
+/* called from there */
+void vmx_exit(struct guest_regs *regs);
+void vmx_slow_work(void);
+noreturn void vmx_entry_failed(void);

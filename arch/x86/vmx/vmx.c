@@ -1,0 +1,246 @@
+/* Is VT-x to be had here, and turning it on (SDM vol. 3, 23.6 "Discovering Support for VMX", 23.7 "Enabling and
+ * Entering VMX Operation"). */
+#include "arch/x86/exception.h"
+#include "arch/x86/instr.h"
+#include "arch/x86/regs.h"
+#include "arch/x86/vmx/controls.h"
+#include "arch/x86/vmx/vcpu.h"
+#include "arch/x86/vmx/vmcs.h"
+#include "lib/log.h"
+#include "lib/string.h"
+
+struct vmx vmx;
+
+/* IA32_VMX_EPT_VPID_CAP, appendix A.10 */
+enum {
+    EPT_WALK_4 = BIT(6),
+    EPT_WRITE_BACK = BIT(14),
+    EPT_2MIB = BIT(16),
+    EPT_1GIB = BIT(17),
+    EPT_INVEPT = BIT(20),
+    EPT_ACCESSED_DIRTY_FLAGS = BIT(21)
+};
+enum { BASIC_TRUE_CONTROLS_BIT = 55, MISC_WAIT_FOR_SIPI = BIT(8) };
+
+static bool check_feature_control(struct error *error)
+{
+    uint64_t value;
+
+    if (!(cpuid(1, 0).ecx & CPUID_1_ECX_VMX))
+        return fail(error, "VT-x: this CPU has none (CPUID.1:ECX.VMX is 0), or an outer hypervisor hides it: use an "
+                           "Intel CPU with VT-x; "
+                           "in QEMU use -accel kvm -cpu host,+vmx");
+    if (!rdmsr_safe(MSR_IA32_FEATURE_CONTROL, &value))
+        return fail(error, "VT-x: IA32_FEATURE_CONTROL can't be read: the outer hypervisor's VT-x is incomplete");
+    if (value & FEATURE_CONTROL_LOCK && !(value & FEATURE_CONTROL_VMX))
+        return fail(error,
+                    "VT-x: locked off by the firmware (IA32_FEATURE_CONTROL = %lx): enable \"Intel Virtualization "
+                    "Technology\" (VT-x, VMX) in the firmware setup, then switch the machine off and on",
+                    value);
+    return true;
+}
+
+static uint64_t capability(uint32_t plain, uint32_t true_controls)
+{
+    return rdmsr(vmx.capabilities.basic >> BASIC_TRUE_CONTROLS_BIT & 1 ? true_controls : plain);
+}
+
+static void read_capabilities(struct vmx_capabilities *c)
+{
+    c->basic = rdmsr(MSR_IA32_VMX_BASIC);
+    c->pin = capability(MSR_IA32_VMX_PINBASED_CTLS, MSR_IA32_VMX_TRUE_PINBASED_CTLS);
+    c->primary = capability(MSR_IA32_VMX_PROCBASED_CTLS, MSR_IA32_VMX_TRUE_PROCBASED_CTLS);
+    c->exit = capability(MSR_IA32_VMX_EXIT_CTLS, MSR_IA32_VMX_TRUE_EXIT_CTLS);
+    c->entry = capability(MSR_IA32_VMX_ENTRY_CTLS, MSR_IA32_VMX_TRUE_ENTRY_CTLS);
+    c->misc = rdmsr(MSR_IA32_VMX_MISC);
+    c->cr0_fixed0 = rdmsr(MSR_IA32_VMX_CR0_FIXED0);
+    c->cr0_fixed1 = rdmsr(MSR_IA32_VMX_CR0_FIXED1);
+    c->cr4_fixed0 = rdmsr(MSR_IA32_VMX_CR4_FIXED0);
+    c->cr4_fixed1 = rdmsr(MSR_IA32_VMX_CR4_FIXED1);
+    c->secondary = c->primary >> 32 & PRIMARY_SECONDARY_CONTROLS ? rdmsr(MSR_IA32_VMX_PROCBASED_CTLS2) : 0;
+    c->ept_vpid = c->secondary >> 32 & (SECONDARY_EPT | SECONDARY_VPID) ? rdmsr(MSR_IA32_VMX_EPT_VPID_CAP) : 0;
+}
+
+bool virt_check_cpu(struct error *error)
+{
+    const uint64_t ept_needed = EPT_WALK_4 | EPT_WRITE_BACK | EPT_2MIB | EPT_INVEPT;
+    struct vmx_capabilities *c = &vmx.capabilities;
+
+    if (!check_feature_control(error))
+        return false;
+    read_capabilities(c);
+    if (!(c->secondary >> 32 & SECONDARY_EPT))
+        return fail(
+            error,
+            "VT-x: this CPU has no EPT: Plinth needs one with EPT and unrestricted guest (Intel, 2010 or later)");
+    if ((c->ept_vpid & ept_needed) != ept_needed)
+        return fail(error,
+                    "VT-x: this CPU's EPT lacks a 4-level write-back walk, 2 MiB pages or INVEPT "
+                    "(IA32_VMX_EPT_VPID_CAP = %lx): "
+                    "Plinth needs them; in a virtual machine, a newer outer hypervisor",
+                    c->ept_vpid);
+    if (!(c->secondary >> 32 & SECONDARY_UNRESTRICTED_GUEST))
+        return fail(error, "VT-x: this CPU has EPT but no unrestricted guest: Plinth needs it (Intel, 2010 or later)");
+    if (!(c->primary >> 32 & PRIMARY_MSR_BITMAPS))
+        return fail(
+            error,
+            "VT-x: this CPU has no MSR bitmaps: Plinth needs them; in a virtual machine, a newer outer hypervisor");
+    return true;
+}
+
+uint32_t virt_cpu_pages(void)
+{
+    return 3; /* VMXON region, VMCS, struct vcpu */
+}
+
+bool virt_gives(enum virt_feature feature)
+{
+    uint32_t possible = (uint32_t)(vmx.capabilities.secondary >> 32);
+
+    switch (feature) {
+    case VIRT_NEVER:
+        return false;
+    case VIRT_INVPCID:
+        return possible & SECONDARY_INVPCID;
+    case VIRT_RDTSCP:
+        return possible & SECONDARY_RDTSCP;
+    case VIRT_USER_WAIT:
+        return possible & SECONDARY_USER_WAIT_PAUSE;
+    case VIRT_PCONFIG:
+        return possible & SECONDARY_PCONFIG;
+    case VIRT_XSAVES:
+        return possible & SECONDARY_XSAVES;
+    }
+    return false;
+}
+
+bool virt_has_gib_pages(void)
+{
+    return vmx.capabilities.ept_vpid & EPT_1GIB;
+}
+
+bool virt_has_accessed_dirty(void)
+{
+    return vmx.capabilities.ept_vpid & EPT_ACCESSED_DIRTY_FLAGS;
+}
+
+bool virt_has_wait_for_sipi(void)
+{
+    return vmx.capabilities.misc & MISC_WAIT_FOR_SIPI;
+}
+
+bool virt_init(struct pool *pool, const struct ept *ept, struct error *error)
+{
+    vmx.pool = pool;
+    vmx.ept = ept;
+    vmx.msr_bitmap = pool_get(pool);
+    if (!vmx.msr_bitmap)
+        return fail(error, "Memory: no page for the MSR bitmap: report this as a defect");
+    vmx.msr_bitmap_physical = pool_physical(pool, vmx.msr_bitmap);
+    return true;
+}
+
+/* 24.2 "Format of the VMCS Region", 24.11.5 "VMXON Region": both begin with the revision identifier */
+static uint64_t new_region(void)
+{
+    uint32_t *region = pool_get(vmx.pool);
+
+    if (!region)
+        return 0;
+    *region = (uint32_t)vmx.capabilities.basic & 0x7fffffff;
+    return pool_physical(vmx.pool, region);
+}
+
+static void enable_vmx(void)
+{
+    const struct vmx_capabilities *c = &vmx.capabilities;
+    uint64_t control = rdmsr(MSR_IA32_FEATURE_CONTROL);
+
+    if (!(control & FEATURE_CONTROL_LOCK))
+        wrmsr(MSR_IA32_FEATURE_CONTROL, control | FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX);
+    write_cr0((read_cr0() | c->cr0_fixed0) & c->cr0_fixed1);
+    write_cr4((read_cr4() | CR4_VMXE | c->cr4_fixed0) & c->cr4_fixed1);
+    if (cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE)
+        write_cr4(read_cr4() | CR4_OSXSAVE); /* for the guest's XSETBV */
+}
+
+/* The VMX instructions that take a physical address in memory; VMfail shows in CF or ZF (30.2). */
+#define VMX_ADDRESS_INSTRUCTION(name)                                                                                  \
+    static bool name(uint64_t physical)                                                                                \
+    {                                                                                                                  \
+        bool failed;                                                                                                   \
+        asm volatile(#name " %1" : "=@ccbe"(failed) : "m"(physical) : "memory");                                       \
+        return !failed;                                                                                                \
+    }
+VMX_ADDRESS_INSTRUCTION(vmxon)
+VMX_ADDRESS_INSTRUCTION(vmclear)
+VMX_ADDRESS_INSTRUCTION(vmptrld)
+
+bool virt_start_cpu(struct error *error)
+{
+    struct cpu *cpu = cpu_this();
+    struct vcpu *vcpu = pool_get(vmx.pool);
+
+    if (!vcpu || !(vcpu->vmxon_physical = new_region()) || !(vcpu->vmcs_physical = new_region()))
+        return fail(error, "Memory: no pages for the VMX regions of cpu%u: report this as a defect", cpu->index);
+    enable_vmx();
+    if (!vmxon(vcpu->vmxon_physical))
+        return fail(error, "VT-x: VMXON failed on cpu%u: another hypervisor, or the firmware, has VT-x in use",
+                    cpu->index);
+    if (!vmclear(vcpu->vmcs_physical) || !vmptrld(vcpu->vmcs_physical))
+        return fail(error, "VT-x: VMCLEAR or VMPTRLD failed on cpu%u: report this as a defect", cpu->index);
+    vcpu->vmcs_current = true;
+    cpu->vcpu = vcpu;
+    cpu->frame = (struct guest_regs *)((uint64_t)cpu - CPU_STRUCT + CPU_STACK_TOP) - 1;
+    vmcs_set_host_state();
+    return vmcs_set_controls(vcpu, error);
+}
+
+void virt_launch(void)
+{
+    vmx_launch();
+}
+
+/* 24.6.9 "MSR-Bitmap Address": four bitmaps of 1 KiB: reads low, reads high, writes low, writes high */
+void virt_intercept_msr(uint32_t index, bool read, bool write)
+{
+    uint32_t bit = index & 0x1fff;
+    uint8_t *bitmap = vmx.msr_bitmap + (index >= 0xc0000000 ? 1024 : 0) + bit / 8;
+    uint8_t mask = (uint8_t)(1 << bit % 8);
+
+    if (read)
+        __atomic_fetch_or(bitmap, mask, __ATOMIC_RELAXED);
+    else
+        __atomic_fetch_and(bitmap, (uint8_t)~mask, __ATOMIC_RELAXED);
+    bitmap += 2048;
+    if (write)
+        __atomic_fetch_or(bitmap, mask, __ATOMIC_RELAXED);
+    else
+        __atomic_fetch_and(bitmap, (uint8_t)~mask, __ATOMIC_RELAXED);
+}
+
+/* INVEPT (chapter 30), type 1: this EPT pointer's translations */
+void vcpu_flush_ept(uint64_t pointer)
+{
+    struct {
+        uint64_t pointer, reserved;
+    } descriptor = {pointer, 0};
+    bool failed;
+
+    asm volatile("invept %1, %2" : "=@ccbe"(failed) : "m"(descriptor), "r"((uint64_t)1) : "memory");
+    (void)failed; /* only an invalid type or pointer fails, and the pointer is the VMCS's own */
+}
+
+void vcpu_set_ept(uint64_t pointer)
+{
+    vmwrite64(VMCS_EPT_POINTER, pointer);
+}
+
+bool virt_statistics(uint32_t index, uint32_t reason, uint64_t *exits, uint64_t *ticks)
+{
+    if (index >= cpu_count || reason >= EXIT_REASONS)
+        return false;
+    *exits = cpu_at(index)->vcpu->statistics[reason].exits;
+    *ticks = cpu_at(index)->vcpu->statistics[reason].ticks;
+    return true;
+}

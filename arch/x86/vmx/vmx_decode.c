@@ -1,0 +1,205 @@
+/* From the VMCS's exit information to struct vm_exit (SDM vol. 3, 27.2, appendix C). */
+#include "arch/x86/regs.h"
+#include "arch/x86/vmx/controls.h"
+#include "arch/x86/vmx/events.h"
+#include "arch/x86/vmx/exit_reasons.h"
+#include "arch/x86/vmx/vcpu.h"
+#include "arch/x86/vmx/vmcs.h"
+
+enum { REASON_BASIC = 0xffff };
+#define REASON_ENTRY_FAILURE ((uint32_t)BIT(31))
+
+/* Table 27-3 "Exit Qualification for Control-Register Accesses" */
+enum {
+    CR_NUMBER = 0xf,
+    CR_TYPE_SHIFT = 4,
+    CR_REGISTER_SHIFT = 8,
+    CR_LMSW_SHIFT = 16,
+    CR_MOV_TO = 0,
+    CR_CLTS = 2,
+    CR_LMSW = 3,
+    REGISTER_RSP = 4
+};
+/* Table 27-7 "Exit Qualification for EPT Violations" */
+enum { EPT_DATA_READ = BIT(0), EPT_DATA_WRITE = BIT(1), EPT_FETCH = BIT(2) };
+
+static uint64_t guest_cr0(void)
+{
+    uint64_t mask = vmread_natural(VMCS_CR0_MASK);
+
+    return (vmread_natural(VMCS_GUEST_CR0) & ~mask) | (vmread_natural(VMCS_CR0_SHADOW) & mask);
+}
+
+static uint64_t general_register(const struct guest_regs *regs, unsigned number)
+{
+    uint64_t value = number == REGISTER_RSP ? vmread_natural(VMCS_GUEST_RSP) : (&regs->rax)[number];
+
+    return vmread64(VMCS_GUEST_EFER) & EFER_LMA ? value : (uint32_t)value;
+}
+
+static bool decode_cr(const struct guest_regs *regs, struct vm_exit *out)
+{
+    const uint64_t lmsw_bits = 0xf, ts = BIT(3);
+    uint32_t q = (uint32_t)out->qualification;
+
+    out->cr.number = q & CR_NUMBER;
+    switch (q >> CR_TYPE_SHIFT & 3) {
+    case CR_MOV_TO:
+        out->cr.value = general_register(regs, q >> CR_REGISTER_SHIFT & 0xf);
+        return true;
+    case CR_CLTS:
+        out->cr.value = guest_cr0() & ~ts;
+        return true;
+    case CR_LMSW: /* can set PE but not clear it */
+        out->cr.value = (guest_cr0() & ~(lmsw_bits & ~CR0_PE)) | (q >> CR_LMSW_SHIFT & lmsw_bits);
+        return true;
+    }
+    return false; /* MOV from a control register: never asked for */
+}
+
+static void decode_exception(struct vm_exit *out)
+{
+    uint32_t info = vmread32(VMCS_EXIT_INTERRUPTION_INFO);
+
+    if ((info & INTERRUPTION_TYPE) == INTERRUPTION_NMI) {
+        out->kind = VM_EXIT_NMI;
+        return;
+    }
+    out->kind = VM_EXIT_EXCEPTION;
+    out->exception.vector = (uint8_t)info;
+    out->exception.has_error = info & INTERRUPTION_ERROR_CODE;
+    out->exception.error = out->exception.has_error ? vmread32(VMCS_EXIT_INTERRUPTION_ERROR_CODE) : 0;
+}
+
+static void decode_memory(struct vm_exit *out)
+{
+    uint64_t q = out->qualification;
+
+    out->kind = VM_EXIT_MEMORY;
+    out->memory.address = vmread64(VMCS_GUEST_PHYSICAL_ADDRESS);
+    out->memory.read = q & EPT_DATA_READ;
+    out->memory.write = q & EPT_DATA_WRITE;
+    out->memory.execute = q & EPT_FETCH;
+    /* 27.2.3: an IRET that ended NMI blocking faulted; it will be executed again */
+    if (q & INTERRUPTION_NMI_UNBLOCKING && !(vmread32(VMCS_IDT_VECTORING_INFO) & INTERRUPTION_VALID))
+        vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, vmread32(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_BY_NMI);
+}
+
+static void decode_nmi_window(struct vm_exit *out)
+{
+    out->kind = VM_EXIT_NMI_WINDOW;
+    vmwrite32(VMCS_PRIMARY_CONTROLS, vmread32(VMCS_PRIMARY_CONTROLS) & ~(uint32_t)PRIMARY_NMI_WINDOW_EXITING);
+}
+
+static enum vm_exit_kind plain_kind(enum exit_reason reason)
+{
+    switch (reason) {
+    case EXIT_TRIPLE_FAULT:
+        return VM_EXIT_TRIPLE_FAULT;
+    case EXIT_INIT:
+        return VM_EXIT_INIT;
+    case EXIT_TASK_SWITCH:
+        return VM_EXIT_TASK_SWITCH;
+    case EXIT_CPUID:
+        return VM_EXIT_CPUID;
+    case EXIT_INVD:
+        return VM_EXIT_INVD;
+    case EXIT_VMCALL:
+        return VM_EXIT_VMCALL;
+    case EXIT_RDMSR:
+        return VM_EXIT_MSR_READ;
+    case EXIT_WRMSR:
+        return VM_EXIT_MSR_WRITE;
+    case EXIT_XSETBV:
+        return VM_EXIT_XSETBV;
+    case EXIT_MONITOR_TRAP_FLAG:
+        return VM_EXIT_STEPPED;
+    case EXIT_GETSEC:
+    case EXIT_VMCLEAR:
+    case EXIT_VMLAUNCH:
+    case EXIT_VMPTRLD:
+    case EXIT_VMPTRST:
+    case EXIT_VMREAD:
+    case EXIT_VMRESUME:
+    case EXIT_VMWRITE:
+    case EXIT_VMXOFF:
+    case EXIT_VMXON:
+    case EXIT_INVEPT:
+    case EXIT_INVVPID:
+    case EXIT_VMFUNC:
+    case EXIT_SEAMCALL:
+    case EXIT_TDCALL:
+        return VM_EXIT_UNDEFINED;
+    case EXIT_EXCEPTION_OR_NMI:
+    case EXIT_SIPI:
+    case EXIT_NMI_WINDOW:
+    case EXIT_CR_ACCESS:
+    case EXIT_EPT_VIOLATION: /* decoded by vmx_decode() itself */
+    case EXIT_EXTERNAL_INTERRUPT:
+    case EXIT_IO_SMI:
+    case EXIT_OTHER_SMI:
+    case EXIT_INTERRUPT_WINDOW:
+    case EXIT_HLT:
+    case EXIT_INVLPG:
+    case EXIT_RDPMC:
+    case EXIT_RDTSC:
+    case EXIT_RSM:
+    case EXIT_MOV_DR:
+    case EXIT_IO_INSTRUCTION:
+    case EXIT_ENTRY_FAILURE_GUEST_STATE:
+    case EXIT_ENTRY_FAILURE_MSR_LOADING:
+    case EXIT_MWAIT:
+    case EXIT_MONITOR:
+    case EXIT_PAUSE:
+    case EXIT_ENTRY_FAILURE_MACHINE_CHECK:
+    case EXIT_TPR_BELOW_THRESHOLD:
+    case EXIT_APIC_ACCESS:
+    case EXIT_VIRTUALIZED_EOI:
+    case EXIT_GDTR_IDTR_ACCESS:
+    case EXIT_LDTR_TR_ACCESS:
+    case EXIT_EPT_MISCONFIGURATION:
+    case EXIT_RDTSCP:
+    case EXIT_PREEMPTION_TIMER:
+    case EXIT_WBINVD:
+    case EXIT_APIC_WRITE:
+    case EXIT_RDRAND:
+    case EXIT_INVPCID:
+    case EXIT_ENCLS:
+    case EXIT_RDSEED:
+    case EXIT_PAGE_MODIFICATION_LOG_FULL:
+    case EXIT_XSAVES:
+    case EXIT_XRSTORS:
+    case EXIT_PCONFIG:
+    case EXIT_SPP_EVENT:
+    case EXIT_UMWAIT:
+    case EXIT_TPAUSE:
+    case EXIT_LOADIWKEY:
+    case EXIT_ENCLV:
+    case EXIT_ENQCMD_PASID_FAILURE:
+    case EXIT_ENQCMDS_PASID_FAILURE:
+    case EXIT_BUS_LOCK:
+    case EXIT_NOTIFY:
+        return VM_EXIT_UNEXPECTED; /* no control asks for these */
+    }
+    return VM_EXIT_UNEXPECTED; /* a number that the SDM doesn't have */
+}
+
+void vmx_decode(uint32_t reason, const struct guest_regs *regs, struct vm_exit *out)
+{
+    *out = (struct vm_exit){.reason = reason, .qualification = vmread_natural(VMCS_EXIT_QUALIFICATION)};
+    if (reason & REASON_ENTRY_FAILURE)
+        out->kind = VM_EXIT_ENTRY_FAILED;
+    else if ((reason & REASON_BASIC) == EXIT_EXCEPTION_OR_NMI)
+        decode_exception(out);
+    else if ((reason & REASON_BASIC) == EXIT_NMI_WINDOW)
+        decode_nmi_window(out);
+    else if ((reason & REASON_BASIC) == EXIT_EPT_VIOLATION)
+        decode_memory(out);
+    else if ((reason & REASON_BASIC) == EXIT_CR_ACCESS)
+        out->kind = decode_cr(regs, out) ? VM_EXIT_CR_WRITE : VM_EXIT_UNEXPECTED;
+    else if ((reason & REASON_BASIC) == EXIT_SIPI) {
+        out->kind = VM_EXIT_STARTUP;
+        out->startup_vector = (uint8_t)out->qualification;
+    } else
+        out->kind = plain_kind(reason & REASON_BASIC);
+}

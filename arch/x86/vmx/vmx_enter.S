@@ -1,0 +1,82 @@
+/*
+ * Entry to and exit from the guest. HOST_RSP points just above the register frame at the top of the CPU's main stack, so
+ * an exit pushes straight into it, and the C part runs below it.
+ *
+ * An NMI between the test of slow_work and the entry would be seen only at the next exit, maybe never. So the NMI handler, when it interrupts
+ * [vmx_resume_begin, vmx_resume_end) or [vmx_launch_begin, vmx_launch_end), moves RIP to the ..._slow label (arch/x86/vmx/nmi.c). The frame in
+ * memory is still whole then, whatever has been popped: NMIs have a stack of their own.
+ */
+#include "arch/x86/cpu_offsets.h"
+
+    .text
+.macro POP_REGISTERS
+    popq %rax
+    popq %rcx
+    popq %rdx
+    popq %rbx
+    addq $8, %rsp           /* the guest's RSP lives in the VMCS */
+    popq %rbp
+    popq %rsi
+    popq %rdi
+    popq %r8
+    popq %r9
+    popq %r10
+    popq %r11
+    popq %r12
+    popq %r13
+    popq %r14
+    popq %r15
+.endm
+
+    .balign 64
+    .globl vmx_exit_entry, vmx_resume_begin, vmx_resume_end, vmx_resume_slow
+vmx_exit_entry:
+    pushq %r15
+    pushq %r14
+    pushq %r13
+    pushq %r12
+    pushq %r11
+    pushq %r10
+    pushq %r9
+    pushq %r8
+    pushq %rdi
+    pushq %rsi
+    pushq %rbp
+    pushq %rbx              /* RSP's place: anything */
+    pushq %rbx
+    pushq %rdx
+    pushq %rcx
+    pushq %rax
+    movq %rsp, %rdi
+    call vmx_exit
+vmx_resume_begin:
+    cmpl $0, %gs:CPU_OFFSET_SLOW_WORK
+    jne vmx_resume_slow
+    POP_REGISTERS
+    vmresume
+vmx_resume_end:
+    jmp failed
+
+vmx_resume_slow:
+    movq %gs:CPU_OFFSET_FRAME, %rsp
+    call vmx_slow_work
+    jmp vmx_resume_begin
+
+/* The first entry: the same with VMLAUNCH. Comes on any stack. */
+    .globl vmx_launch, vmx_launch_begin, vmx_launch_end, vmx_launch_slow
+vmx_launch:
+    movq %gs:CPU_OFFSET_FRAME, %rsp
+vmx_launch_begin:
+    cmpl $0, %gs:CPU_OFFSET_SLOW_WORK
+    jne vmx_launch_slow
+    POP_REGISTERS
+    vmlaunch
+vmx_launch_end:
+failed:
+    movq %gs:CPU_OFFSET_FRAME, %rsp
+    call vmx_entry_failed
+
+vmx_launch_slow:
+    movq %gs:CPU_OFFSET_FRAME, %rsp
+    call vmx_slow_work
+    jmp vmx_launch_begin

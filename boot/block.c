@@ -1,0 +1,43 @@
+#include "boot/block.h"
+
+#include "arch/x86/layout.h"
+#include "boot/image.h"
+
+enum { BLOCK_ALIGN = 2 << 20 };
+
+void block_plan(struct block *block, uint64_t image_bytes, unsigned cpus, unsigned pages_per_cpu, uint64_t pool_bytes)
+{
+    uint64_t size;
+
+    block->image_bytes = ALIGN_UP(image_bytes, PAGE_SIZE);
+    block->cpus_offset = block->image_bytes;
+    block->cpus_bytes = (uint64_t)cpus * pages_per_cpu * PAGE_SIZE;
+    block->pool_offset = block->cpus_offset + block->cpus_bytes;
+    size = ALIGN_UP(block->pool_offset + pool_bytes, BLOCK_ALIGN);
+    block->pool_bytes = size - block->pool_offset;
+    block->range = (struct range){0, size};
+}
+
+bool block_place(struct block *block, const struct memmap *map, const struct range *avoid, size_t avoid_count,
+                 struct error *error)
+{
+    const struct range within = {1 * MIB, 4 * GIB};
+    uint64_t size = range_size(block->range);
+    uint64_t start;
+
+    if (!memmap_find_high(map, size, BLOCK_ALIGN, within, avoid, avoid_count, &start))
+        return fail(error,
+                    "Memory: no %lu KiB of free RAM in one piece below 4 GiB for Plinth: the machine has too little "
+                    "memory, or the boot modules fill it",
+                    size / KIB);
+    block->range = (struct range){start, start + size};
+    return true;
+}
+
+void block_move_in(const struct block *block)
+{
+    uint64_t large_pages = range_size(block->range) / BLOCK_ALIGN;
+
+    boot_move((void *)block->range.start, image_start, block->image_bytes, image_boot_pointer(boot_pd_high),
+              block->range.start, large_pages);
+}

@@ -1,0 +1,37 @@
+/* The multiboot2 header (Multiboot2 Specification 2.0, 3.1): by its tags GRUB finds the entry point and gives us
+ * modules on page boundaries, the memory map, ACPI's RSDP and, where it has one, a framebuffer. */
+
+#define MAGIC        0xe85250d6
+#define ARCHITECTURE 0 /* i386, 32-bit protected mode */
+
+#define TAG_END                 0
+#define TAG_INFORMATION_REQUEST 1
+#define TAG_ENTRY_ADDRESS       3
+#define TAG_MODULE_ALIGNMENT    6
+
+    .section .multiboot2, "ax"
+    .balign 8
+header:
+    .long MAGIC
+    .long ARCHITECTURE
+    .long header_end - header
+    .long -(MAGIC + ARCHITECTURE + (header_end - header))
+
+    .balign 8
+1:  .short TAG_INFORMATION_REQUEST, 0
+    .long 2f - 1b
+    .long 6 /* memory map: Plinth can't go on without one */
+2:
+    .balign 8
+    .short TAG_ENTRY_ADDRESS, 0
+    .long 12
+    .long entry32_physical
+
+    .balign 8
+    .short TAG_MODULE_ALIGNMENT, 0
+    .long 8
+
+    .balign 8
+    .short TAG_END, 0
+    .long 8
+header_end:

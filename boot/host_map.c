@@ -1,0 +1,96 @@
+#include "boot/host_map.h"
+
+#include "arch/x86/cpu.h"
+#include "arch/x86/instr.h"
+#include "boot/image.h"
+#include "mm/host_format.h"
+#include "mm/pgtable.h"
+
+#define HOST_TEXT   (HOST_PRESENT | HOST_ACCESSED)
+#define HOST_RODATA (HOST_PRESENT | HOST_ACCESSED | HOST_NO_EXECUTE)
+#define HOST_DATA   (HOST_RODATA | HOST_WRITABLE | HOST_DIRTY)
+#define HOST_MMIO   (HOST_DATA | HOST_PCD | HOST_PWT)
+
+enum { VGA_TEXT_PHYSICAL = 0xb8000 };
+
+static struct pgtable_format format;
+static struct pgtable table;
+
+static bool map(uint64_t start, uint64_t end, uint64_t physical, uint64_t attributes)
+{
+    return pgtable_map(&table, start, end, physical, attributes);
+}
+
+/* [from, to) of the image, which lies linearly at the block's start */
+static bool map_image(const struct block *block, const char *from, const char *to, uint64_t attributes)
+{
+    uint64_t start = (uint64_t)from;
+
+    return map(start, (uint64_t)to, start - VIRT_BASE + block->range.start, attributes);
+}
+
+static bool build(const struct block *block, uint64_t local_apic)
+{
+    uint64_t pool = VIRT_BASE + block->pool_offset;
+
+    return map_image(block, text_start, text_end, HOST_TEXT) &&
+           map_image(block, rodata_start, rodata_end, HOST_RODATA) &&
+           map_image(block, data_start, image_end, HOST_DATA) &&
+           map(pool, pool + block->pool_bytes, block->range.start + block->pool_offset, HOST_DATA) &&
+           map(FIXED_LOCAL_APIC, FIXED_LOCAL_APIC + PAGE_SIZE, local_apic, HOST_MMIO) &&
+           map(FIXED_VGA_TEXT, FIXED_VGA_TEXT + PAGE_SIZE, VGA_TEXT_PHYSICAL, HOST_MMIO);
+}
+
+bool host_map_init(const struct block *block, struct pool *pool, uint64_t local_apic, struct error *error)
+{
+    format = host_format(2);
+    if (!pgtable_init(&table, &format, pool) || !build(block, local_apic))
+        return fail(error,
+                    "Memory: the page pool of %lu KiB is too small for Plinth's own tables: report this as a defect",
+                    block->pool_bytes / KIB);
+    table.root[0] = (uint64_t)image_boot_pointer(boot_pdpt) | format.table;
+    write_cr3(host_map_cr3());
+    return true;
+}
+
+bool host_map_cpu(uint32_t index, uint64_t physical, struct error *error)
+{
+    static const struct {
+        uint32_t bottom, top;
+    } areas[] = {{CPU_STACK_BOTTOM, CPU_STACK_TOP},
+                 {CPU_NMI_BOTTOM, CPU_NMI_TOP},
+                 {CPU_DF_BOTTOM, CPU_DF_TOP},
+                 {CPU_MC_BOTTOM, CPU_MC_TOP},
+                 {CPU_STRUCT, CPU_STRUCT_END}};
+    uint64_t slot = CPU_BASE + (uint64_t)index * CPU_SLOT;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(areas); i++) {
+        uint64_t size = areas[i].top - areas[i].bottom;
+
+        if (!map(slot + areas[i].bottom, slot + areas[i].top, physical, HOST_DATA))
+            return fail(error, "Memory: the page pool ran out while mapping cpu%u: report this as a defect", index);
+        physical += size;
+    }
+    return true;
+}
+
+uint64_t host_map_cr3(void)
+{
+    return pool_physical(table.pool, table.root);
+}
+
+bool host_map_seal(struct error *error)
+{
+    uint64_t start = (uint64_t)sealed_start, end = (uint64_t)sealed_end;
+    uint64_t physical = pgtable_lookup(&table, start).entry & format.address;
+
+    if (!map(start, end, physical, HOST_RODATA))
+        return fail(error, "Memory: the page pool ran out while sealing: report this as a defect");
+    write_cr3(host_map_cr3());
+    return true;
+}
+
+void host_map_drop_low(void)
+{
+    table.root[0] = 0;
+}

@@ -1,0 +1,21 @@
+/* Plinth's own page tables: W^X, guard pages by leaving pages out, and no memory of the guest's. Boot only. */
+#pragma once
+
+#include "boot/block.h"
+#include "lib/error.h"
+
+/* Builds the tables in the pool and loads them on this CPU; the identity map of boot stays until host_map_drop_low().
+ */
+must_check bool host_map_init(const struct block *block, struct pool *pool, uint64_t local_apic, struct error *error);
+
+/* Maps the slot of CPU `index`; returns the physical address of its pages. */
+must_check bool host_map_cpu(uint32_t index, uint64_t physical, struct error *error);
+
+/* Physical address of the root, for CR3. */
+uint64_t host_map_cr3(void);
+
+/* Takes write access from the pages that boot has filled in for good. */
+must_check bool host_map_seal(struct error *error);
+
+/* Removes the identity map from the tables; each CPU must reload CR3 afterwards. */
+void host_map_drop_low(void);

@@ -1,0 +1,20 @@
+/* The linker's and entry.S's symbols: Plinth's image and the tables it starts on. */
+#pragma once
+
+#include "arch/x86/layout.h"
+#include "lib/compiler.h"
+
+extern char image_start[], text_start[], text_end[], rodata_start[], rodata_end[], data_start[], sealed_start[],
+    sealed_end[], image_end[], load_end[];
+
+/* The tables of entry.S; they stay where the image was loaded. */
+extern uint64_t boot_pml4[], boot_pdpt[], boot_pd[], boot_pd_high[];
+
+/* Where such a boot-only object is in the identity map, whether or not the image has moved. */
+static inline void *image_boot_pointer(void *symbol)
+{
+    return (void *)((uint64_t)symbol - VIRT_BASE + LOAD_BASE);
+}
+
+void boot_move(void *to, const void *from, uint64_t bytes, uint64_t *high_pd, uint64_t to_physical, uint64_t pages);
+noreturn void boot_main(uint32_t magic, uint32_t information, uint64_t entry_tsc);

@@ -1,0 +1,37 @@
+/* What is handed to the guest, and how it is entered. Pure. Boot only. */
+#pragma once
+
+#include "lib/error.h"
+#include "lib/range.h"
+#include "mm/memmap.h"
+
+/* The guest's images as the loader left them in memory, and what is known of the machine. */
+struct guest_source {
+    struct range kernel;      /* physical: first module, the file as it was */
+    const char *command_line; /* of the first module */
+    struct range initrd;      /* physical; empty if there is none */
+    uint64_t rsdp;            /* physical address of the RSDP in the machine's memory, 0 if unknown */
+    struct range block;       /* Plinth's own memory; already reserved in memmap */
+    const struct memmap *memmap; /* what the guest shall see */
+    struct range avoid[8];    /* further ranges not to touch (RAM that must stay as it is until launch) */
+    unsigned avoid_count;
+    struct {
+        bool present;
+        bool text;            /* EGA text mode: width and height in characters */
+        uint64_t address;
+        uint32_t pitch, width, height;
+        uint8_t bits_per_pixel, red_position, red_size, green_position, green_size, blue_position, blue_size;
+    } screen;
+};
+
+/* The state in which the boot CPU enters the guest: 32-bit protected mode, paging off, flat segments,
+ * interrupts off (Documentation/x86/boot.rst, "32-bit Boot Protocol"). All other general registers are 0. */
+struct guest_entry {
+    uint32_t eip;
+    uint32_t esi;
+    uint32_t gdt_base; /* physical address of the guest's GDT */
+    uint16_t gdt_limit;
+    uint16_t code_selector, data_selector;
+    /* For messages and checks: where the images are now; an empty range if there is none. */
+    struct range kernel, initrd, parameters;
+};

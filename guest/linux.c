@@ -1,0 +1,99 @@
+/* Loads a Linux kernel: check everything, place everything, then move it (Documentation/x86/boot.rst). */
+#include "guest/linux.h"
+
+#include "guest/describe.h"
+#include "guest/linux_header.h"
+#include "guest/linux_params.h"
+#include "guest/linux_place.h"
+#include "lib/string.h"
+#include "mm/phys.h"
+
+/* Where phys_map() shows what is to be moved. */
+struct mapped {
+    const void *file;
+    void *kernel, *initrd_from, *initrd_to, *parameters;
+};
+
+static bool fail_unknown(const void *file, size_t size, struct error *error)
+{
+    char what[80];
+
+    guest_describe(file, size, what, sizeof what);
+    return fail(error, "module 1 is %s; Plinth starts Linux bzImage kernels: load one with module2 /boot/vmlinuz-...",
+                what);
+}
+
+static bool check_command_line(const char *command_line, uint32_t most, struct error *error)
+{
+    const size_t length = strlen(command_line);
+
+    return length <= most ||
+           fail(error,
+                "the guest's command line has %zu characters, more than the kernel's %u (cmdline_size): shorten it",
+                length, most);
+}
+
+static void *map(struct range range, bool *ok)
+{
+    void *pointer = phys_map(range.start, range_size(range));
+
+    if (!pointer)
+        *ok = false;
+    return pointer;
+}
+
+static bool map_all(const struct guest_source *source, const struct linux_plan *plan, struct mapped *mapped,
+                    struct error *error)
+{
+    bool ok = true;
+
+    mapped->kernel = map(plan->kernel, &ok);
+    mapped->parameters = map(plan->parameters, &ok);
+    if (range_size(plan->initrd)) {
+        mapped->initrd_from = map(source->initrd, &ok);
+        mapped->initrd_to = map(plan->initrd, &ok);
+    }
+    return ok ||
+           fail(error, "the kernel or the initrd lies where Plinth can't reach it, at or above 4 GiB: make the boot "
+                       "loader load them below");
+}
+
+static void move_initrd(const struct linux_plan *plan, const struct mapped *mapped)
+{
+    if (mapped->initrd_to != mapped->initrd_from)
+        memmove(mapped->initrd_to, mapped->initrd_from, range_size(plan->initrd));
+}
+
+static void move_all(const struct linux_header *header, const struct linux_plan *plan, const struct mapped *mapped)
+{
+    const void *system = (const uint8_t *)mapped->file + header->setup_size;
+
+    if (!plan->kernel_first)
+        move_initrd(plan, mapped);
+    if (mapped->kernel != system)
+        memmove(mapped->kernel, system, header->system_size);
+    if (plan->kernel_first)
+        move_initrd(plan, mapped);
+}
+
+bool linux_load(const struct guest_source *source, struct guest_entry *entry, struct error *error)
+{
+    const uint64_t size = range_size(source->kernel);
+    struct mapped mapped = {.file = phys_map(source->kernel.start, size)};
+    struct linux_header header;
+    struct linux_plan plan;
+
+    if (size == 0 || !mapped.file)
+        return fail(error,
+                    "module 1, the guest's kernel, is empty or not below 4 GiB: check the file that module2 names");
+    if (!linux_recognise(mapped.file, size))
+        return fail_unknown(mapped.file, size, error);
+    if (!linux_header_check(mapped.file, size, &header, error) ||
+        !check_command_line(source->command_line, header.cmdline_size, error) ||
+        !linux_place(source, &header, linux_params_size(source), &plan, error) ||
+        !map_all(source, &plan, &mapped, error))
+        return false;
+    linux_params_write(source, &header, &plan, mapped.file, mapped.parameters, entry);
+    move_all(&header, &plan, &mapped);
+    return true;
+}

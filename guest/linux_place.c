@@ -1,0 +1,215 @@
+/* Placement of kernel, initrd and parameters: pref_address first, then what the kernel's relocatability allows. */
+#include "guest/linux_place.h"
+
+/* Low memory for the parameters: above what real-mode code and firmware use, below where an EBDA may be. */
+static const struct range low_memory = {64 * KIB, 512 * KIB};
+static const struct range all_low_memory = {PAGE_SIZE, 640 * KIB};
+static const struct range high_memory = {MIB, 4 * GIB};
+
+struct keep_out {
+    struct range ranges[16];
+    unsigned count;
+};
+
+_Static_assert(ARRAY_SIZE(((struct keep_out *)0)->ranges) >= ARRAY_SIZE(((struct guest_source *)0)->avoid) + 5,
+               "block, both files and both places beside `avoid`");
+
+static void keep_out_add(struct keep_out *out, struct range range)
+{
+    if (range.start < range.end)
+        out->ranges[out->count++] = range;
+}
+
+/* What nothing may be put on: Plinth's block and what the caller wants to stay as it is. */
+static struct keep_out keep_out_always(const struct guest_source *source)
+{
+    struct keep_out out = {.count = 0};
+
+    keep_out_add(&out, source->block);
+    for (unsigned i = 0; i < source->avoid_count; i++)
+        keep_out_add(&out, source->avoid[i]);
+    return out;
+}
+
+/* What the functions below work on. */
+struct placing {
+    const struct guest_source *source;
+    const struct linux_header *header;
+    uint64_t parameters_size;
+    struct linux_plan *plan;
+    struct error *error;
+};
+
+enum end { LOWEST, HIGHEST };
+
+static bool find(const struct placing *p, const struct keep_out *out, uint64_t size, uint64_t align,
+                 struct range within, enum end end, struct range *place)
+{
+    const struct memmap *map = p->source->memmap;
+    bool found = false;
+
+    if (within.start >= within.end)
+        return false;
+    if (end == LOWEST)
+        found = memmap_find_low(map, size, align, within, out->ranges, out->count, &place->start);
+    else
+        found = memmap_find_high(map, size, align, within, out->ranges, out->count, &place->start);
+    place->end = place->start + size;
+    return found;
+}
+
+static bool has_initrd(const struct guest_source *source)
+{
+    return source->initrd.start < source->initrd.end;
+}
+
+/* Linux gives an initrd's memory back in whole pages, so nobody else may have a part of them. */
+static struct range whole_pages(struct range range)
+{
+    return (struct range){ALIGN_DOWN(range.start, PAGE_SIZE), ALIGN_UP(range.end, PAGE_SIZE)};
+}
+
+static bool initrd_may_stay(const struct placing *p)
+{
+    const struct range initrd = p->source->initrd;
+
+    return initrd.start % PAGE_SIZE == 0 && initrd.end <= p->header->initrd_limit &&
+           memmap_is(p->source->memmap, initrd, MEMORY_RAM) && !range_overlaps(initrd, p->source->block) &&
+           !range_overlaps(whole_pages(initrd), p->plan->kernel);
+}
+
+/*
+ * Either the initrd moves first, and then must not land on the kernel's file, or the kernel moves first, and
+ * then must not land on the initrd's.
+ */
+static bool move_initrd(const struct placing *p)
+{
+    const struct range from = p->source->initrd;
+    const uint64_t size = ALIGN_UP(range_size(from), PAGE_SIZE);
+    const struct range within = {MIB, p->header->initrd_limit};
+    const struct range kernel_copy = {p->plan->kernel.start, p->plan->kernel.start + p->header->system_size};
+    struct keep_out out = keep_out_always(p->source);
+    struct keep_out out_if_first;
+
+    keep_out_add(&out, p->plan->kernel);
+    out_if_first = out;
+    keep_out_add(&out_if_first, linux_system(p->source, p->header));
+    p->plan->kernel_first = false;
+    if (find(p, &out_if_first, size, PAGE_SIZE, within, HIGHEST, &p->plan->initrd))
+        return true;
+    p->plan->kernel_first = true;
+    return !range_overlaps(kernel_copy, from) && find(p, &out, size, PAGE_SIZE, within, HIGHEST, &p->plan->initrd);
+}
+
+static bool place_initrd(const struct placing *p)
+{
+    const uint64_t size = range_size(p->source->initrd);
+
+    p->plan->kernel_first = false;
+    p->plan->initrd = has_initrd(p->source) ? p->source->initrd : (struct range){0, 0};
+    if (!has_initrd(p->source) || initrd_may_stay(p))
+        return true;
+    if (!move_initrd(p))
+        return fail(p->error,
+                    "the initrd (%llu KiB) does not fit into RAM below %#llx (initrd_addr_max) beside the kernel "
+                    "(init_size: %llu KiB): use a smaller initrd or more memory (RAM: %llu MiB)",
+                    (unsigned long long)(ALIGN_UP(size, KIB) / KIB), (unsigned long long)p->header->initrd_limit,
+                    (unsigned long long)(ALIGN_UP(p->header->runtime_size, KIB) / KIB),
+                    (unsigned long long)(memmap_ram_bytes(p->source->memmap) / MIB));
+    p->plan->initrd.end = p->plan->initrd.start + size;
+    return true;
+}
+
+static bool place_parameters(const struct placing *p)
+{
+    const uint64_t size = p->parameters_size;
+    struct range *place = &p->plan->parameters;
+    struct keep_out out = keep_out_always(p->source);
+
+    keep_out_add(&out, p->source->kernel);
+    keep_out_add(&out, p->source->initrd);
+    keep_out_add(&out, p->plan->kernel);
+    keep_out_add(&out, whole_pages(p->plan->initrd));
+    return find(p, &out, size, PAGE_SIZE, low_memory, LOWEST, place) ||
+           find(p, &out, size, PAGE_SIZE, all_low_memory, LOWEST, place) ||
+           find(p, &out, size, PAGE_SIZE, high_memory, LOWEST, place) ||
+           fail(p->error,
+                "no %llu KiB of RAM are left below 4 GiB for the kernel's zero page and command line: give the "
+                "machine more memory",
+                (unsigned long long)(size / KIB));
+}
+
+/* One try: the kernel at this place, and all else around it. */
+static bool place_around(const struct placing *p, struct range kernel, uint64_t alignment)
+{
+    p->plan->kernel = kernel;
+    p->plan->alignment = alignment;
+    return place_initrd(p) && place_parameters(p);
+}
+
+static bool pref_address_is_free(const struct guest_source *source, const struct linux_header *header)
+{
+    const struct range kernel = {header->pref_address, header->pref_address + header->runtime_size};
+    const struct keep_out out = keep_out_always(source);
+
+    if (header->pref_address == 0 || header->pref_address >= 4 * GIB || kernel.end > 4 * GIB)
+        return false;
+    if (header->relocatable && header->pref_address % header->alignment != 0)
+        return false; /* it would move itself up to the next multiple */
+    for (unsigned i = 0; i < out.count; i++)
+        if (range_overlaps(kernel, out.ranges[i]))
+            return false;
+    return memmap_is(source->memmap, kernel, MEMORY_RAM);
+}
+
+/*
+ * A relocatable kernel's other places with this alignment: the lowest one beside the initrd, so that the initrd can
+ * stay, then the lowest and the highest, since each leaves the rest of memory in other pieces. Never below
+ * pref_address: the kernel's decompressor would move it up to there.
+ */
+static bool place_relocated(const struct placing *p, uint64_t alignment, bool *found)
+{
+    const struct range within = {p->header->pref_address > MIB ? p->header->pref_address : MIB, 4 * GIB};
+    const struct keep_out out = keep_out_always(p->source);
+    struct keep_out beside_initrd = out;
+    struct range place;
+
+    keep_out_add(&beside_initrd, whole_pages(p->source->initrd));
+    for (unsigned attempt = 0; attempt < 3; attempt++) {
+        if (!find(p, attempt == 0 ? &beside_initrd : &out, p->header->runtime_size, alignment, within,
+                  attempt == 2 ? HIGHEST : LOWEST, &place))
+            continue;
+        *found = true;
+        if (place_around(p, place, alignment))
+            return true;
+    }
+    return false;
+}
+
+static bool fail_kernel(const struct placing *p)
+{
+    const bool relocatable = p->header->relocatable;
+
+    return fail(p->error,
+                "the kernel needs %llu KiB of RAM (init_size) in one piece %s %#llx (pref_address), which isn't free "
+                "below 4 GiB: %s (RAM: %llu MiB)",
+                (unsigned long long)(ALIGN_UP(p->header->runtime_size, KIB) / KIB), relocatable ? "from" : "at",
+                (unsigned long long)p->header->pref_address,
+                relocatable ? "give the machine more memory" : "use a relocatable kernel (CONFIG_RELOCATABLE)",
+                (unsigned long long)(memmap_ram_bytes(p->source->memmap) / MIB));
+}
+
+bool linux_place(const struct guest_source *source, const struct linux_header *header, uint64_t parameters_size,
+                 struct linux_plan *plan, struct error *error)
+{
+    const struct placing p = {source, header, parameters_size, plan, error};
+    const struct range preferred = {header->pref_address, header->pref_address + header->runtime_size};
+    bool found = pref_address_is_free(source, header);
+
+    if (found && place_around(&p, preferred, header->alignment))
+        return true;
+    for (uint64_t align = header->alignment; header->relocatable && align >= header->min_alignment; align /= 2)
+        if (place_relocated(&p, align, &found))
+            return true;
+    return found ? false : fail_kernel(&p); /* with a place for the kernel, *error says what else had none */
+}

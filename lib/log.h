@@ -1,0 +1,33 @@
+/*
+ * Plinth's log. Every line goes into a ring in memory, and lines at or above the console's level go to
+ * the consoles. Lines that concern one CPU say so through log_cpu(). Any CPU, root mode, not NMI-safe
+ * (a lock with a bounded spin keeps lines whole; after the bound the line is printed all the same).
+ */
+#pragma once
+
+#include <stdarg.h>
+
+#include "lib/compiler.h"
+
+enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
+
+/* One line; the newline is added. Longer than LOG_LINE_MAX - 1 characters is cut. */
+enum { LOG_LINE_MAX = 256 };
+void log_line(enum log_level level, const char *format, ...) printf_like(2, 3);
+
+#define log_error(...)   log_line(LOG_ERROR, __VA_ARGS__)
+#define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)
+#define log_info(...)    log_line(LOG_INFO, __VA_ARGS__)
+#define log_debug(...)   log_line(LOG_DEBUG, __VA_ARGS__)
+
+/* The same for a line that concerns one CPU: "CPU n: ..." */
+void log_cpu(enum log_level level, unsigned cpu, const char *format, ...) printf_like(3, 4);
+
+/* The least urgent level that still reaches the consoles; LOG_INFO at start. */
+void log_set_console_level(enum log_level level);
+
+/* Copies the newest text of the ring, at most `size` bytes and not terminated; returns how many. */
+size_t log_copy(char *buffer, size_t size);
+
+/* Given by the program that links lib: writes to every console. Bounded in time. */
+void console_write(const char *text, size_t length);

@@ -1,0 +1,129 @@
+/*
+ * Plinth's command line. The table below is the one place that knows an option: its name, its values and which
+ * of them is the default. A wrong word is reported and ignored, so that a typing mistake never costs a boot.
+ */
+#include "lib/options.h"
+
+#include "lib/string.h"
+
+enum { VALUES_MAX = 4, WORD_MAX = 64 };
+
+struct option {
+    const char *name;
+    const char *values[VALUES_MAX + 1]; /* by what they stand for: 0, 1, ...; ended by NULL */
+    const char *choices;                /* the values as a message names them */
+    unsigned preset;
+    size_t offset, size; /* of the field in struct options */
+};
+
+#define FIELD(field) offsetof(struct options, field), sizeof(((struct options *)0)->field)
+
+static const struct option table[] = {
+    {"ap_start",
+     {[AP_START_AUTO] = "auto", [AP_START_WAIT] = "wait", [AP_START_ICR] = "icr"},
+     "auto, wait or icr",
+     AP_START_AUTO,
+     FIELD(ap_start)},
+    {"on_crash",
+     {[ON_CRASH_RESET] = "reset", [ON_CRASH_HALT] = "halt", [ON_CRASH_MONITOR] = "monitor"},
+     "reset, halt or monitor",
+     ON_CRASH_RESET,
+     FIELD(on_crash)},
+    {"log",
+     {[LOG_ERROR] = "error", [LOG_WARNING] = "warning", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"},
+     "error, warning, info or debug",
+     LOG_INFO,
+     FIELD(log_level)},
+    {"serial", {[false] = "off", [true] = "on"}, "on or off", true, FIELD(serial)},
+};
+
+#define OPTION_NAMES "ap_start, on_crash, log and serial"
+
+struct options options;
+
+/* x86 is little-endian: the low bytes of `value` are the value for a field of any size. */
+static void set_field(struct options *out, const struct option *option, unsigned value)
+{
+    memcpy((char *)out + option->offset, &value, option->size);
+}
+
+static const struct option *find_option(const char *name, size_t length)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        if (strlen(table[i].name) == length && strncmp(table[i].name, name, length) == 0)
+            return &table[i];
+    return NULL;
+}
+
+static void parse_word(const char *word, struct options *out)
+{
+    const char *equals = strchr(word, '=');
+    const struct option *option = find_option(word, equals ? (size_t)(equals - word) : strlen(word));
+
+    if (!option) {
+        log_warning("option \"%s\" is ignored: there is no such option; use " OPTION_NAMES, word);
+        return;
+    }
+    for (unsigned value = 0; equals && option->values[value]; value++) {
+        if (strcmp(option->values[value], equals + 1) == 0) {
+            set_field(out, option, value);
+            return;
+        }
+    }
+    log_warning("option \"%s\" is ignored: use %s=VALUE with %s", word, option->name, option->choices);
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* What isn't printable would garble the console that a message about the word goes to. */
+static char printable(char c)
+{
+    return c >= ' ' && c <= '~' ? c : '?';
+}
+
+static bool is_escaped(char c)
+{
+    return c == '"' || c == '\'' || c == '\\';
+}
+
+/*
+ * Takes one word off the line, without its quotes: GRUB puts double quotes around what had a space, and a
+ * backslash before quotes and backslashes. A word longer than WORD_MAX - 1 is cut, which makes no option of it.
+ */
+static const char *next_word(const char *line, char word[WORD_MAX])
+{
+    size_t length = 0;
+    bool quoted = false;
+
+    for (; *line != '\0' && (quoted || !is_space(*line)); line++) {
+        if (*line == '"') {
+            quoted = !quoted;
+            continue;
+        }
+        if (*line == '\\' && is_escaped(line[1]))
+            line++;
+        if (length < WORD_MAX - 1)
+            word[length++] = printable(*line);
+    }
+    word[length] = '\0';
+    return line;
+}
+
+void options_parse(const char *command_line, struct options *out)
+{
+    char word[WORD_MAX];
+
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        set_field(out, &table[i], table[i].preset);
+    for (;;) {
+        while (is_space(*command_line))
+            command_line++;
+        if (*command_line == '\0')
+            return;
+        command_line = next_word(command_line, word);
+        parse_word(word, out);
+    }
+}

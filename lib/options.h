@@ -1,0 +1,27 @@
+/*
+ * Plinth's own command line: `name=value` words. One table names every option, its values and its
+ * default. Pure; parsed once at boot, read-only afterwards.
+ */
+#pragma once
+
+#include "lib/compiler.h"
+#include "lib/log.h"
+
+enum ap_start { AP_START_AUTO, AP_START_WAIT, AP_START_ICR };
+enum on_crash { ON_CRASH_RESET, ON_CRASH_HALT, ON_CRASH_MONITOR };
+
+struct options {
+    enum ap_start ap_start;   /* ap_start=auto|wait|icr */
+    enum on_crash on_crash;   /* on_crash=reset|halt|monitor */
+    enum log_level log_level; /* log=error|warning|info|debug */
+    bool serial;              /* serial=on|off: use COM1 */
+};
+
+extern struct options options;
+
+/*
+ * Sets every field of *out: defaults first, then each word of command_line in order (a later one wins).
+ * A word that is no option, and a value that the option doesn't have, is reported with log_warning
+ * (naming the word and what is possible) and ignored. Never fails.
+ */
+void options_parse(const char *command_line, struct options *out);

@@ -1,0 +1,70 @@
+/*
+ * The guest's second-level tables: guest-physical = host-physical, memory types by the MTRRs, Plinth's block
+ * absent (SDM vol. 3, "The Extended Page Table Mechanism (EPT)", 28.2/28.3). Pure but for atomics.
+ */
+#pragma once
+
+#include "lib/error.h"
+#include "mm/mtrr.h"
+#include "mm/pgtable.h"
+
+enum {
+    EPT_READ = 1 << 0,
+    EPT_WRITE = 1 << 1,
+    EPT_EXECUTE = 1 << 2,
+    EPT_TYPE_SHIFT = 3,
+    EPT_LARGE = 1 << 7,
+    EPT_ACCESSED = 1 << 8,
+    EPT_DIRTY = 1 << 9,
+};
+#define EPT_ALL (EPT_READ | EPT_WRITE | EPT_EXECUTE)
+
+/* In every leaf, so that a leaf without rights is never 0, which means "not mapped yet". Ignored by the CPU (table
+ * 28-6). */
+#define EPT_MAPPED ((uint64_t)1 << 54)
+
+struct ept {
+    struct pgtable table;
+    struct pgtable_format format; /* largest leaf by the CPU's capabilities */
+    const struct mtrr_state *mtrr;
+    struct range block;
+    unsigned physical_bits;
+    bool execute_only; /* IA32_VMX_EPT_VPID_CAP bit 0; without it EXECUTE without READ is no right at all. False after
+                          ept_init */
+};
+
+/*
+ * Builds the map of [0, 4 GiB), the block absent. `gib_pages`: the CPU has 1 GiB EPT pages (IA32_VMX_EPT_VPID_CAP bit
+ * 17). Boot only. Fails when the pool is too small (says how much is there).
+ */
+must_check bool ept_init(struct ept *ept, struct pool *pool, const struct mtrr_state *mtrr, struct range block,
+                         unsigned physical_bits, bool gib_pages, struct error *error);
+
+enum ept_fill { EPT_FILLED, EPT_PRESENT_ALREADY, EPT_IN_BLOCK, EPT_BEYOND, EPT_NO_MEMORY };
+
+/*
+ * First touch of `address`: maps the largest naturally aligned piece around it (1 GiB, 2 MiB, 4 KiB) that has one
+ * memory type and doesn't meet the block. EPT_BEYOND: at or above 1 << physical_bits. Any CPU, root mode, concurrent.
+ */
+enum ept_fill ept_fill(struct ept *ept, uint64_t address);
+
+/* The attributes (without address) of a 4 KiB leaf that maps `page` to `physical` with `rights`: its own memory type if
+ * the two are the same, else write-back. Rights that would be a misconfiguration (28.2.3.1: WRITE without READ, EXECUTE
+ * alone without the capability) are left out. */
+uint64_t ept_attributes(const struct ept *ept, uint64_t page, uint64_t physical, uint64_t rights);
+
+/* Changes the rights (EPT_READ|WRITE|EXECUTE) of the pages in [start, end), which stay identity-mapped with their
+ * types; splits as needed; what wasn't touched yet is mapped first. The caller invalidates. False if the pool ran out.
+ * Never maps the block. With `rights` 0 the pages stay in the tree as leaves without rights, which ept_fill takes for
+ * EPT_PRESENT_ALREADY. */
+must_check bool ept_protect(struct ept *ept, uint64_t start, uint64_t end, uint64_t rights);
+
+/* Maps one 4 KiB guest page to another physical page, write-back; to itself again, with its own type, if physical ==
+ * page. False if the pool ran out or the page lies in the block. */
+must_check bool ept_redirect(struct ept *ept, uint64_t page, uint64_t physical, uint64_t rights);
+
+/* The EPTP value for this tree: write-back walk of 4 levels, A/D bits if asked. */
+uint64_t ept_pointer(const struct ept *ept, bool accessed_dirty);
+
+/* The same for another root page of its pool (a view). */
+uint64_t ept_pointer_to(const struct ept *ept, const uint64_t *root, bool accessed_dirty);

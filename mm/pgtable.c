@@ -1,0 +1,204 @@
+/*
+ * The walker. Each change of a range is a sequence of steps, each a fresh walk from the root that changes one
+ * entry by compare-and-exchange; a step that lost a race is done again. So there is no lock, and nothing to
+ * undo. A new table is filled completely before it is installed; a table that leaves the tree gets every entry marked
+ * DEAD, so that a CPU which still holds a pointer to it can't lose a change in it.
+ */
+#include "mm/pgtable_entry.h"
+
+static uint64_t leaf_entry(const struct pgtable_format *format, unsigned level, uint64_t physical, uint64_t attributes)
+{
+    return (physical & format->address) | attributes | (level > 1 ? format->leaf : 0);
+}
+
+bool pgtable_init(struct pgtable *table, const struct pgtable_format *format, struct pool *pool)
+{
+    *table = (struct pgtable){.format = format, .pool = pool, .root = pool_get(pool)};
+    return table->root != NULL;
+}
+
+struct pgtable_leaf pgtable_lookup(const struct pgtable *table, uint64_t address)
+{
+    uint64_t *entries = table->root;
+
+    for (unsigned level = PGTABLE_LEVELS;; level--) {
+        uint64_t *slot = &entries[pgtable_index(address, level)];
+        uint64_t entry = pgtable_load(slot) & ~PGTABLE_HELD;
+
+        if (!pgtable_is_table(table->format, level, entry))
+            return (struct pgtable_leaf){ALIGN_DOWN(address, pgtable_size(level)), level, entry, slot};
+        entries = pgtable_child(table, entry);
+    }
+}
+
+void pgtable_split_into(const struct pgtable_format *format, uint64_t *entries, unsigned level, uint64_t entry)
+{
+    uint64_t step = entry ? pgtable_size(level - 1) : 0;
+
+    if (entry && level == 2)
+        entry &= ~format->leaf;
+    for (unsigned i = 0; i < PGTABLE_ENTRIES; i++)
+        __atomic_store_n(&entries[i], entry + i * step, __ATOMIC_RELAXED);
+}
+
+/* Puts a table that says the same in place of the leaf or absent entry `at`. A lost race is no failure: the walk goes
+ * on. */
+bool pgtable_install_table(struct pgtable *table, const struct pgtable_leaf *at)
+{
+    uint64_t *entries = pool_get_dirty(table->pool);
+
+    if (!entries)
+        return false;
+    pgtable_split_into(table->format, entries, at->level, at->entry);
+    if (!pgtable_exchange(at->slot, at->entry, pool_physical(table->pool, entries) | table->format->table))
+        pool_put(table->pool, entries);
+    return true;
+}
+
+void pgtable_retire(struct pgtable *table, uint64_t *entries, unsigned level)
+{
+    for (unsigned i = 0; i < PGTABLE_ENTRIES; i++) {
+        uint64_t entry = __atomic_fetch_or(&entries[i], PGTABLE_DEAD, __ATOMIC_ACQ_REL);
+
+        if (pgtable_is_table(table->format, level, entry))
+            pgtable_retire(table, pgtable_child(table, entry), level - 1);
+    }
+    pool_list_push(table->pool, &table->retired, entries);
+}
+
+unsigned pgtable_reclaim(struct pgtable *table)
+{
+    uint32_t list = pool_list_take(&table->retired);
+    unsigned count = 0;
+
+    for (void *page; (page = pool_list_next(table->pool, &list)); count++)
+        pool_put(table->pool, page);
+    return count;
+}
+
+/* A change of a range, as data: what every entry in it shall become. */
+struct change {
+    uint64_t end;
+    uint64_t offset;     /* physical - virtual; map only */
+    uint64_t attributes; /* map: all of them, 0 unmaps; modify: the new value of the bits in `mask` */
+    uint64_t mask;       /* 0: map */
+    uint64_t except;     /* modify: leave leaves alone that have one of these bits */
+};
+
+enum step { STEP_DONE, STEP_AGAIN, STEP_NO_MEMORY };
+
+static uint64_t wanted(const struct pgtable_format *format, const struct change *change, const struct pgtable_leaf *at)
+{
+    if (change->mask)
+        return !at->entry || (at->entry & change->except) ? at->entry
+                                                          : (at->entry & ~change->mask) | change->attributes;
+    if (!change->attributes)
+        return 0;
+    return leaf_entry(format, at->level, at->start + change->offset, change->attributes);
+}
+
+/* May the change be made in this entry, which covers `address`, as a whole? */
+static bool settles(const struct pgtable_format *format, const struct change *change, const struct pgtable_leaf *at,
+                    uint64_t address)
+{
+    uint64_t size = pgtable_size(at->level);
+
+    if (at->start != address || change->end - address < size)
+        return false;
+    if (change->mask)
+        return !pgtable_is_table(format, at->level, at->entry);
+    if (!change->attributes)
+        return true;
+    return at->level <= format->largest_leaf && !((address + change->offset) & (size - 1));
+}
+
+/* The highest entry in which the change at `address` can be made, or the leaf or absent entry that is in the way. */
+static struct pgtable_leaf find(const struct pgtable *table, const struct change *change, uint64_t address)
+{
+    struct pgtable_leaf at = {0};
+    uint64_t *entries = table->root;
+
+    for (at.level = PGTABLE_LEVELS;; at.level--) {
+        at.start = ALIGN_DOWN(address, pgtable_size(at.level));
+        at.slot = &entries[pgtable_index(address, at.level)];
+        at.entry = pgtable_load(at.slot);
+        if ((at.entry & PGTABLE_HELD) || settles(table->format, change, &at, address) ||
+            !pgtable_is_table(table->format, at.level, at.entry))
+            return at;
+        entries = pgtable_child(table, at.entry);
+    }
+}
+
+/* Changes one entry, or splits one, or finds nothing to do; *address moves on when its entry is as wanted. */
+static enum step change_one(struct pgtable *table, const struct change *change, uint64_t *address)
+{
+    const struct pgtable_format *format = table->format;
+    struct pgtable_leaf at = find(table, change, *address);
+    uint64_t new = wanted(format, change, &at);
+    bool was_table = pgtable_is_table(format, at.level, at.entry);
+
+    if (at.entry & PGTABLE_HELD)
+        return STEP_AGAIN;
+    if (was_table || ((at.entry ^ new) & ~format->volatile_bits)) {
+        if (!settles(format, change, &at, *address))
+            return pgtable_install_table(table, &at) ? STEP_AGAIN : STEP_NO_MEMORY;
+        if (!pgtable_exchange(at.slot, at.entry, new))
+            return STEP_AGAIN;
+        if (was_table)
+            pgtable_retire(table, pgtable_child(table, at.entry), at.level - 1);
+    }
+    *address = pgtable_advance(*address, pgtable_rest(*address, at.level), change->end);
+    return STEP_DONE;
+}
+
+static bool apply(struct pgtable *table, const struct change *change, uint64_t start)
+{
+    while (start < change->end) {
+        enum step step = change_one(table, change, &start);
+
+        if (step == STEP_NO_MEMORY)
+            return false;
+        if (step == STEP_AGAIN)
+            __builtin_ia32_pause();
+    }
+    return true;
+}
+
+bool pgtable_map(struct pgtable *table, uint64_t start, uint64_t end, uint64_t physical, uint64_t attributes)
+{
+    struct change change = {.end = end, .offset = physical - start, .attributes = attributes};
+
+    return apply(table, &change, start);
+}
+
+bool pgtable_modify(struct pgtable *table, uint64_t start, uint64_t end, uint64_t mask, uint64_t value, uint64_t except)
+{
+    struct change change = {.end = end, .attributes = value & mask, .mask = mask, .except = except};
+
+    return apply(table, &change, start);
+}
+
+bool pgtable_protect(struct pgtable *table, uint64_t start, uint64_t end, uint64_t rights)
+{
+    return pgtable_modify(table, start, end, table->format->rights, rights, 0);
+}
+
+enum pgtable_fill pgtable_fill(struct pgtable *table, uint64_t start, unsigned level, uint64_t physical,
+                               uint64_t attributes)
+{
+    uint64_t new = leaf_entry(table->format, level, physical, attributes);
+
+    for (;;) {
+        struct pgtable_leaf at = pgtable_lookup(table, start);
+
+        if (at.entry || at.level < level)
+            return PGTABLE_OCCUPIED;
+        if (at.level > level) {
+            if (!pgtable_install_table(table, &at))
+                return PGTABLE_NO_MEMORY;
+        } else if (pgtable_exchange(at.slot, 0, new)) {
+            return PGTABLE_FILLED;
+        }
+        __builtin_ia32_pause();
+    }
+}

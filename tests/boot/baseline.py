@@ -1,0 +1,38 @@
+"""The same guest on the bare emulator: what it says there is what it may say on Plinth. Booted once and kept."""
+
+import fcntl
+
+import harness
+import machines
+import report as reports
+from lab import initramfs, kernel
+from lab.machine import Config
+
+SECONDS = 400
+
+
+def report(cpus=2, flavour="cloud"):
+    """The report of a bare boot, from build/test/ if it is there and newer than what it was made of."""
+    directory = harness.ARTIFACTS / f"baseline-{flavour}-{cpus}"
+    directory.mkdir(parents=True, exist_ok=True)
+    kept = directory / "report.txt"
+    with open(directory / "lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two tests may want it at the same time
+        if not is_fresh(kept, flavour):
+            kept.write_text(boot(directory, cpus, flavour))
+    return reports.parse(kept.read_text())
+
+
+def is_fresh(kept, flavour):
+    """Was it made of this kernel and this initramfs?"""
+    made_of = (kernel.fetch(flavour).vmlinuz, initramfs.build())
+    return kept.exists() and all(kept.stat().st_mtime > file.stat().st_mtime for file in made_of)
+
+
+def boot(directory, cpus, flavour):
+    """Boot on the bare machine and return the console's text."""
+    config = Config(directory=directory, cpus=cpus)
+    with harness.start(machines.linux_bare(flavour), config, "bochs") as machine:
+        assert machine.wait_end(SECONDS), f"the bare machine did not end in {SECONDS} s:\n{harness.tail(machine)}"
+        assert reports.parse(machine.text).complete, f"the bare machine's report is not whole:\n{harness.tail(machine)}"
+        return machine.text

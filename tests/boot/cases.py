@@ -1,0 +1,76 @@
+"""The boot tests as data. Messages are regular expressions: a change of Plinth's wording is a change here only."""
+
+from dataclasses import dataclass, field
+
+STOPPED = r"Plinth stops here"
+
+# What the boot itself must print, whatever the guest.
+BOOT_LINES = (
+    r"^Plinth \d+\.\d+, loaded by GRUB",
+    r"Plinth's block at \S+, \d+ KiB",
+    r"Guest: entered \d+ ticks after the multiboot entry",
+)
+# What must never be seen in a boot that works.
+FORBIDDEN_LINES = (r"^error:", r"^warning:", r"Kernel panic", r"Oops", r"BUG:", r"Call Trace:.*plinth")
+
+FOOTPRINT_KIB = 4096  # for two CPUs
+FOOTPRINT_KIB_PER_CPU = 64
+LAUNCH_TICKS = 10_000_000  # with two CPUs at ips=50000000
+
+
+@dataclass(frozen=True)
+class Debian:
+    """Debian's kernel boots, reports, and powers off; `baseline` names the bare boot whose warnings it may repeat."""
+
+    name: str
+    cpus: int = 2
+    memory: int = 512  # MiB
+    flavour: str = "cloud"
+    model: str = "corei7_skylake_x"
+    options: str = ""
+    seconds: int = 240
+    ept_violations: int = 0
+
+
+# The longest first: two run at a time.
+DEBIAN = (
+    Debian("generic-kernel", flavour="generic", seconds=400),
+    Debian("four-cpus", cpus=4, seconds=400),
+    Debian("two-cpus"),
+    Debian("memory-3072", memory=3072),
+    Debian("memory-256", memory=256),
+    Debian("one-cpu", cpus=1),
+)
+
+
+FIRST_ENTRY = 44  # a MADT's first entry (ACPI 6.5, table 5.19)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Plinth stops with a message. `build` names a function of machines.py that makes the boot entry and the machine."""
+
+    name: str
+    message: str
+    build: str
+    arguments: dict = field(default_factory=dict)
+
+
+REFUSALS = (
+    Refusal("no-module", r"no module: give GRUB a module2 line", "qemu", {"modules": []}),
+    Refusal("no-vmx", r"VT-x: this CPU has none .*: use an Intel CPU with VT-x", "qemu"),
+    Refusal("madt-checksum", r"ACPI: MADT at \S+ has checksum \S+, want 0: ", "broken_table", {"table": "APIC", "changes": {9: 0x5A}}),
+    Refusal("madt-length", r"ACPI: MADT at \S+ has length", "broken_table", {"table": "APIC", "changes": {7: 1}}),
+    Refusal("madt-entry-length", r"ACPI: MADT at \S+: the entry at offset 0x2c, type 0, has length 1,", "broken_table",
+            {"table": "APIC", "changes": {FIRST_ENTRY + 1: 1}, "balance": True}),
+    Refusal("rsdt-checksum", r"ACPI: RSDT at \S+ has checksum \S+, want 0: ", "broken_table", {"table": "RSDT", "changes": {9: 0x5A}}),
+    Refusal("rsdt-length", r"ACPI: RSDT at \S+ has length", "broken_table", {"table": "RSDT", "changes": {7: 1}}),
+    Refusal("no-rsdp", r"ACPI: .*RSDP", "no_rsdp"),
+    Refusal("vmx-locked-off", r"VT-x: locked off by the firmware .*: enable", "locked_off"),
+    Refusal("no-ept", r"VT-x: this CPU has no EPT", "bochs", {"model": "core2_penryn_t9600"}),
+    Refusal("no-unrestricted-guest", r"VT-x: this CPU has EPT but no unrestricted guest", "bochs", {"model": "corei5_lynnfield_750"}),
+    Refusal("not-a-kernel", r"first module is .*: Plinth starts Linux bzImage kernels", "not_a_kernel"),
+    Refusal("truncated-kernel", r"the kernel file has \d+ bytes, but its header .* promises \d+: the file is truncated", "truncated_kernel"),
+    Refusal("initrd-too-big", r"the initrd \(\d+ KiB\) does not fit into RAM", "big_initrd"),
+    Refusal("too-little-memory", r"(memory|RAM)", "bochs", {"memory": 32}),
+)

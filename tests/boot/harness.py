@@ -1,0 +1,27 @@
+"""Starting machines for tests: each has a folder under build/test/ with all that it read and wrote."""
+
+import shutil
+
+from lab import emulator, image
+from lab.paths import BUILD
+
+ARTIFACTS = BUILD / "test"
+
+
+def fresh_directory(name):
+    """build/test/`name`, empty."""
+    directory = ARTIFACTS / name
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return directory
+
+
+def start(entry, config, name="bochs"):
+    """Start a machine that boots the entry. To be used in a `with` block."""
+    config.iso = image.make_iso(entry, config.directory)
+    return emulator.start(name, config)
+
+
+def tail(machine, lines=30):
+    """The end of the console, for messages."""
+    return "\n".join(machine.text.splitlines()[-lines:])

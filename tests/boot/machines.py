@@ -1,0 +1,101 @@
+"""How the tests' machines and boot entries are made. Each function of the second part makes a (entry, Config, emulator)."""
+
+import acpi
+import baseline
+from lab import bochs, image, initramfs, kernel
+from lab.machine import Config
+from lab.paths import PLINTH
+
+# ---- Linux ----
+
+
+def command_line(emulator_words="", more=""):
+    """The guest's kernel command line."""
+    return " ".join(word for word in (kernel.CONSOLE, emulator_words, more) if word)
+
+
+def linux_modules(flavour="cloud", more="plinth.test=report"):
+    """A Debian kernel and our initramfs, as Plinth's modules."""
+    return [(kernel.fetch(flavour).vmlinuz, command_line(bochs.kernel_parameters(Config.ips), more)), (initramfs.build(), "")]
+
+
+def linux_on_plinth(flavour="cloud", options="", before=(), more="plinth.test=report"):
+    """A Debian kernel on Plinth."""
+    return image.plinth_entry(PLINTH, options, linux_modules(flavour, more), before)
+
+
+def linux_bare(flavour="cloud", more="plinth.test=report"):
+    """The same kernel on the bare machine."""
+    (vmlinuz, words), (initrd, _) = linux_modules(flavour, more)
+    return image.linux_entry(vmlinuz, initrd, words)
+
+
+# ---- Machines that Plinth refuses ----
+
+
+def qemu(directory, modules=None):
+    """QEMU without KVM: no VMX, and a quick machine for what is checked before it."""
+    entry = image.plinth_entry(PLINTH, "", linux_modules() if modules is None else modules)
+    return entry, Config(directory=directory), "qemu"
+
+
+def bochs_machine(directory, modules=None, before=(), **fields):
+    """Bochs, with some fields of Config given."""
+    entry = image.plinth_entry(PLINTH, "", linux_modules() if modules is None else modules, before)
+    return entry, Config(directory=directory, **fields), "bochs"
+
+
+def not_a_kernel(directory):
+    """The initrd where the kernel should be."""
+    return bochs_machine(directory, [(initramfs.build(), "")])
+
+
+def truncated_kernel(directory):
+    """The first half of a kernel."""
+    whole = kernel.fetch().vmlinuz.read_bytes()
+    half = directory / "vmlinuz-half"
+    half.write_bytes(whole[: len(whole) // 2])
+    return bochs_machine(directory, [(half, command_line())])
+
+
+def big_initrd(directory):
+    """An initrd that leaves no room for the kernel to unpack itself in: 64 of 128 MiB."""
+    big = directory / "initrd-big"
+    with open(big, "wb") as file:
+        file.truncate(64 << 20)
+    return bochs_machine(directory, [(kernel.fetch().vmlinuz, command_line()), (big, "")], memory=128)
+
+
+def no_rsdp(directory):
+    """Firmware that leaves its RSDP without the signature, so that GRUB doesn't find one."""
+    bios = bochs.patched_bios(directory / "bios", (b"PTR ", b"PTX "))
+    return bochs_machine(directory, bios=bios)
+
+
+def feature_control(directory, value):
+    """Firmware that leaves another value in IA32_FEATURE_CONTROL than Bochs' own, which ORs 5 (locked, VMX on) into it."""
+    or_5_then_wrmsr = bytes.fromhex("83c8050f30")
+    return bochs.patched_bios(directory / "bios", (or_5_then_wrmsr, bytes.fromhex(f"83c8{value:02x}0f30")))
+
+
+def locked_off(directory):
+    """Firmware with VMX disabled: IA32_FEATURE_CONTROL locked with the VMX bit clear."""
+    return bochs_machine(directory, bios=feature_control(directory, 1))
+
+
+def broken_table(directory, table, changes, balance=False):
+    """An ACPI table with some bytes (offset: value) changed by GRUB; with `balance` its checksum stays right."""
+    before = acpi.change(baseline.report(cpus=Config.cpus), table, changes, balance)
+    return bochs_machine(directory, before=before)
+
+
+BUILDERS = {
+    "qemu": qemu,
+    "bochs": bochs_machine,
+    "not_a_kernel": not_a_kernel,
+    "truncated_kernel": truncated_kernel,
+    "big_initrd": big_initrd,
+    "no_rsdp": no_rsdp,
+    "locked_off": locked_off,
+    "broken_table": broken_table,
+}

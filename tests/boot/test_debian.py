@@ -1,0 +1,89 @@
+"""Debian's stock kernel on Plinth: every CPU, every promise of the interface, no warning that the bare machine lacks."""
+
+import re
+
+import pytest
+
+import baseline
+import cases
+import harness
+import machines
+import report as reports
+from lab.machine import Config
+
+EPT_VIOLATION = 48
+
+
+@pytest.mark.parametrize("case", cases.DEBIAN, ids=lambda case: case.name)
+def test_debian(case, directory, record_property):
+    """The kernel boots, its report is right, and power-off ends the machine."""
+    config = Config(directory=directory, cpus=case.cpus, memory=case.memory, model=case.model)
+    with harness.start(machines.linux_on_plinth(case.flavour, case.options), config) as machine:
+        assert machine.wait_end(case.seconds), "the machine did not power off"
+        text, seconds = machine.text, machine.seconds
+    report = reports.parse(text)
+    record_property("show", f"{seconds:.0f} s, {launch_ticks(text)} ticks to the guest's entry\n{reports.exit_table(report, case.cpus)}")
+    assert report.complete, "the guest's report is not whole"
+    check_boot_lines(text)
+    check_promises(case, text)
+    check_interface(case, report)
+    check_memory(case, text, report)
+    check_troubles(report, baseline.report(cpus=case.cpus, flavour=case.flavour))
+
+
+def check_boot_lines(text):
+    """What Plinth prints, and what must not be there."""
+    for line in cases.BOOT_LINES:
+        assert re.search(line, text, re.MULTILINE), f"no line matches {line!r}"
+    for line in cases.FORBIDDEN_LINES:
+        found = re.search(line + ".*", text, re.MULTILINE)
+        assert not found, found[0]
+
+
+def launch_ticks(text):
+    """Ticks from the multiboot entry to the guest's."""
+    found = re.search(r"Guest: entered (\d+) ticks", text)
+    return int(found[1]) if found else None
+
+
+def footprint_kib(text):
+    """The block's size."""
+    return int(re.search(r"block at \S+, (\d+) KiB", text)[1])
+
+
+def check_promises(case, text):
+    """The footprint and the time to the guest's first instruction."""
+    most = cases.FOOTPRINT_KIB + max(0, case.cpus - 2) * cases.FOOTPRINT_KIB_PER_CPU
+    assert footprint_kib(text) <= most
+    if case.cpus <= 2:
+        assert launch_ticks(text) <= cases.LAUNCH_TICKS
+
+
+def check_interface(case, report):
+    """Every CPU is there, says it is Plinth's, and counts."""
+    assert report.cpus == list(range(case.cpus))
+    assert [line["cpu"] for line in report.stats] == [str(cpu) for cpu in range(case.cpus)]
+    for line in report.stats:
+        assert (line["hypervisor"], line["signature"], line["version"]) == ("1", "PlinthPlinth", "1"), line
+        assert line["cpus"] == str(case.cpus), line
+    assert report.exits_of(10) > 0, "no CPUID exit was counted"
+    for cpu in range(case.cpus):
+        assert report.exits_of(10, str(cpu)) > 0, f"no CPUID exit was counted on CPU {cpu}"
+    assert report.exits_of(EPT_VIOLATION) <= case.ept_violations
+
+
+def check_memory(case, text, report):
+    """The guest has all memory but the block: firmware, kernel and page structures take less than an eighth more."""
+    left = case.memory * 1024 - footprint_kib(text)
+    assert report.memory_kib > left * 7 // 8 - 24 * 1024
+    start = int(re.search(r"block at ([0-9a-f]+)", text)[1], 16)
+    last = start + footprint_kib(text) * 1024 - 1
+    areas = re.findall(r"BIOS-e820: \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] reserved", text)
+    assert any(int(low, 16) <= start and last <= int(high, 16) for low, high in areas), "the block is not reserved in the guest's e820"
+
+
+def check_troubles(report, bare):
+    """Every warning of the kernel is one that it has on the bare machine too."""
+    known = set(reports.troubles(bare))
+    new = [line for line in reports.troubles(report) if line not in known]
+    assert not new, "warnings that the bare machine does not show:\n" + "\n".join(new)

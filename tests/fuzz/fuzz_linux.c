@@ -1,0 +1,159 @@
+/*
+ * Fuzzes the Linux loader. The input: 16 bytes that say where things are, bytes that are xored onto a good setup
+ * header, and the rest of the file. Also each input as it is, as a file to recognise and describe.
+ */
+#include "tests/host/support.h"
+
+#include "guest/boot_params.h"
+#include "guest/describe.h"
+#include "guest/linux.h"
+
+enum { MEMORY_SIZE = 4 << 20, FILE_MAX = 64 << 10, CONFIG_SIZE = 16, APART_MAX = 500 };
+
+static uint8_t *memory;
+static unsigned apart_count;
+
+static void check(bool ok)
+{
+    if (!ok)
+        abort();
+}
+
+static const struct setup_header good = {
+    .setup_sects = 1,
+    .syssize = 64,
+    .boot_flag = BOOT_FLAG,
+    .jump_opcode = 0xeb,
+    .jump_distance = 0x26c - 0x202,
+    .header = HEADER_MAGIC,
+    .version = 0x020f,
+    .loadflags = LOADFLAGS_LOADED_HIGH,
+    .initrd_addr_max = 0x7fffffff,
+    .kernel_alignment = 0x4000,
+    .relocatable_kernel = 1,
+    .min_alignment = 12,
+    .cmdline_size = 2047,
+    .pref_address = 0x110000,
+    .init_size = 0x8000,
+};
+
+static void fuzz_describe(const uint8_t *data, size_t size)
+{
+    static const size_t text_sizes[] = {80, 1, 5};
+    char text[80];
+
+    for (size_t i = 0; i < ARRAY_SIZE(text_sizes); i++) {
+        memset(text, 'x', sizeof text);
+        guest_describe(data, size, text, text_sizes[i]);
+        check(strnlen(text, text_sizes[i]) < text_sizes[i]);
+    }
+    linux_recognise(data, size);
+}
+
+static struct range pages(const uint8_t *config, uint64_t size)
+{
+    const uint64_t start = (uint64_t)(config[0] | (config[1] & 3) << 8) * PAGE_SIZE + (config[1] & 0x80 ? 16 : 0);
+
+    return (struct range){start, start + size};
+}
+
+static struct memmap make_map(const uint8_t *config, struct range block)
+{
+    struct memmap map = {.count = 0};
+    struct error error;
+
+    check(memmap_set(&map, (struct range){0, 0x9fc00}, MEMORY_RAM, &error));
+    check(memmap_set(&map, (struct range){MIB, MIB + (config[0] + 1) * 8 * KIB}, MEMORY_RAM, &error));
+    check(memmap_set(&map, pages(config + 1, config[3] * KIB), MEMORY_ACPI_NVS, &error));
+    check(memmap_set(&map, block, MEMORY_RESERVED, &error));
+    return map;
+}
+
+static void check_entry(const struct guest_source *source, const struct guest_entry *entry)
+{
+    const struct range places[] = {entry->kernel, entry->parameters, entry->initrd};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
+        check(memmap_is(source->memmap, places[i], MEMORY_RAM));
+        check(!range_size(places[i]) || !range_overlaps(places[i], source->block));
+        for (unsigned j = 0; j < i; j++)
+            check(!range_size(places[i]) || !range_overlaps(places[i], places[j]));
+    }
+    check(entry->eip == entry->kernel.start && entry->esi == entry->parameters.start);
+}
+
+/* The file as the input makes it, at `file`. */
+static void make_file(uint8_t *file, size_t file_size, const uint8_t *data, size_t size)
+{
+    struct setup_header header = good;
+
+    for (size_t i = 0; i < sizeof header && i < size; i++)
+        ((uint8_t *)&header)[i] ^= data[i];
+    memset(file, 0x5a, file_size);
+    if (file_size >= SETUP_HEADER_OFFSET + sizeof header)
+        memcpy(file + SETUP_HEADER_OFFSET, &header, sizeof header);
+}
+
+static void check_system(const struct guest_entry *entry)
+{
+    const struct boot_params *params = (const struct boot_params *)(memory + entry->esi);
+    const uint8_t *system = memory + entry->eip;
+
+    for (size_t i = 0; i < params->hdr.syssize * 16ul; i++)
+        check(system[i] == 0x5a);
+}
+
+/* The memory is kept from run to run (making it costs more than a run), the files apart are dropped now and then. */
+static void make_memory(void)
+{
+    if (memory && apart_count < APART_MAX)
+        return;
+    arena_clear();
+    memory = arena_add(0, MEMORY_SIZE);
+    apart_count = 0;
+}
+
+static uint64_t next_apart(void)
+{
+    return GIB + MIB * apart_count++;
+}
+
+static void fuzz_load(const uint8_t *config, const uint8_t *data, size_t size)
+{
+    const bool apart = config[4] & 1; /* the file in memory of its own, where ASan sees every byte too far */
+    const size_t file_size = 1024 + (config[5] << 8 | config[6]) % (FILE_MAX - 1024) - (config[4] & 2 ? 600 : 0);
+    const uint64_t at = apart ? next_apart() : pages(config + 7, 0).start % (MEMORY_SIZE - FILE_MAX);
+    uint8_t *file = apart ? arena_add(at, file_size) : memory + at;
+    struct guest_source source = {
+        .kernel = {at, at + file_size},
+        .command_line = config[4] & 4 ? "a b" : "",
+        .initrd = config[4] & 8 ? pages(config + 9, config[11] * 64 + 1) : (struct range){0, 0},
+        .block = pages(config + 12, 3 * PAGE_SIZE),
+    };
+    const struct memmap map = make_map(config, source.block);
+    struct guest_entry entry;
+    struct error error;
+
+    source.memmap = &map;
+    source.avoid[0] = pages(config + 14, PAGE_SIZE);
+    source.avoid_count = config[4] >> 4 & 1;
+    make_file(file, file_size, data, size);
+    if (range_overlaps(source.initrd, source.kernel))
+        return;
+    if (!linux_load(&source, &entry, &error))
+        return;
+    check_entry(&source, &entry);
+    check_system(&entry);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_describe(data, size);
+    if (size < CONFIG_SIZE)
+        return 0;
+    make_memory();
+    fuzz_load(data, data + CONFIG_SIZE, size - CONFIG_SIZE);
+    return 0;
+}

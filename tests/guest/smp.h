@@ -1,0 +1,36 @@
+/* The other CPUs: found in the MADT, started with the boot CPU's own LAPIC in xAPIC or x2APIC mode. Boot CPU only. */
+#pragma once
+
+#include "tests/guest/cpu.h"
+
+enum { SPURIOUS_VECTOR = 0xff };
+
+/* Interrupt command register, low half (SDM 10.6.1 "Interrupt Command Register (ICR)"). */
+enum { ICR_FIXED = 0x4000, ICR_NMI = 0x4400, ICR_INIT = 0x4500, ICR_STARTUP = 0x4600 };
+
+/* Finds the MADT from the RSDP (0: searched in low memory) and fills cpu_apic_ids[]. NULL, or what is wrong. */
+const char *acpi_find_cpus(uint64_t rsdp);
+
+/* The calling CPU's LAPIC: software-enabled, spurious vector set. */
+void apic_enable(void);
+void apic_end_of_interrupt(void);
+uint32_t apic_id(void);
+bool apic_is_x2(void);
+/* Returns when the command was taken; one write of the ICR (two in xAPIC mode). */
+void apic_send(uint32_t target, uint32_t command);
+void apic_send_self(uint8_t vector);
+
+void delay_us(unsigned microseconds);
+
+/* Copies the start page to low memory; call before the first start. */
+void smp_prepare(void);
+/* INIT, 10 ms, SIPI, 200 us, SIPI (SDM 8.4.4.1). True if the CPU came up once within 100 ms. */
+bool smp_start(struct cpu *cpu);
+/* Waits until cpu->starts has reached `starts`; false after about `ms` milliseconds. */
+bool smp_wait_started(const struct cpu *cpu, uint32_t starts, unsigned ms);
+/* True if the idle CPU's heartbeat moves. */
+bool smp_alive(const struct cpu *cpu);
+/* Runs the job on that CPU (also on the boot CPU itself) and waits for its end. */
+void smp_run(struct cpu *cpu, job_t *job, void *argument);
+
+extern const uint8_t ap_page[], ap_page_end[], ap_page_registers[], ap_page_lock[];

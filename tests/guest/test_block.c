@@ -1,0 +1,215 @@
+/*
+ * Plinth's block, given as block=START-END, probed from every angle: an empty bus, and nothing else breaks (rows 11,
+ * 13, 15). Only meaningful under Plinth, so on request; nothing here is compared with the bare machine.
+ */
+#include "lib/string.h"
+#include "tests/guest/report.h"
+#include "tests/guest/smp.h"
+#include "tests/guest/tests.h"
+
+typedef unsigned long long ull;
+
+static struct range block;
+
+static const struct access {
+    const char *name;
+    uint8_t size, bytes, code[8];
+    bool writes;
+} accesses[] = {
+    {"mov al, (rbx)", 2, 1, {0x8a, 0x03}, false},
+    {"mov ax, (rbx)", 3, 2, {0x66, 0x8b, 0x03}, false},
+    {"mov eax, (rbx)", 2, 4, {0x8b, 0x03}, false},
+    {"mov rax, (rbx)", 3, 8, {0x48, 0x8b, 0x03}, false},
+    {"xchg eax, (rbx)", 2, 4, {0x87, 0x03}, true},
+    {"lock xadd eax, (rbx)", 4, 4, {0xf0, 0x0f, 0xc1, 0x03}, true},
+    {"mov (rbx), al", 2, 1, {0x88, 0x03}, true},
+    {"mov (rbx), rax", 3, 8, {0x48, 0x89, 0x03}, true},
+    {"movnti (rbx), eax", 3, 4, {0x0f, 0xc3, 0x03}, true},
+    {"rep stosb", 2, 1, {0xf3, 0xaa}, true},
+    {"rep movsq", 3, 8, {0xf3, 0x48, 0xa5}, true},
+    {"rep lodsq", 3, 8, {0xf3, 0x48, 0xad}, false},
+    {"bts rax, (rbx)", 4, 8, {0x48, 0x0f, 0xab, 0x03}, true},
+    {"fxsave (rbx)", 3, 16, {0x0f, 0xae, 0x03}, true},
+    {"movups xmm0, (rbx)", 3, 16, {0x0f, 0x10, 0x03}, false},
+    {"movups (rbx), xmm0", 3, 16, {0x0f, 0x11, 0x03}, true},
+    {"sgdt (rbx)", 3, 10, {0x0f, 0x01, 0x03}, true},
+    {"clflush (rbx)", 3, 1, {0x0f, 0xae, 0x3b}, false},
+    {"prefetcht0 (rbx)", 3, 1, {0x0f, 0x18, 0x0b}, false},
+    {"push (rbx)", 2, 8, {0xff, 0x33}, false},
+    {"pop (rbx)", 2, 8, {0x8f, 0x03}, true},
+    {"call (rbx)", 2, 8, {0xff, 0x13}, false},
+};
+
+static struct exec *run_access(struct exec *exec, enum ring ring, const struct access *access, uint64_t address)
+{
+    static uint8_t elsewhere[64];
+
+    exec_prepare(exec, ring, access->code, access->size);
+    exec->frame.rbx = exec->frame.rdi = exec->frame.rsi = address;
+    exec->frame.rax = 0x1122334455667788;
+    exec->frame.rcx = 4;
+    if (access->name[4] == 'm') /* rep movs: from ordinary memory */
+        exec->frame.rsi = (uintptr_t)elsewhere;
+    exec_run(exec);
+    return exec;
+}
+
+static uint64_t read64(uint64_t address)
+{
+    return *(volatile uint64_t *)address;
+}
+
+static void probe(uint64_t address)
+{
+    for (unsigned ring = RING0; ring <= RING3; ring += RING3)
+        for (unsigned i = 0; i < ARRAY_SIZE(accesses); i++) {
+            struct exec exec;
+
+            run_access(&exec, ring, &accesses[i], address);
+            differ("%llx %s %s: %s rax %llx", (ull)address, ring_names[ring], accesses[i].name,
+                   exec_outcome(&exec).text, (ull)exec.frame.rax);
+            if (i < 4)
+                check(exec.frame.vector == VECTOR_BP &&
+                          (exec.frame.rax & (UINT64_MAX >> (64 - 8 * accesses[i].bytes))) ==
+                              UINT64_MAX >> (64 - 8 * accesses[i].bytes),
+                      "%s at %llx: %s, rax %llx instead of all-ones", accesses[i].name, (ull)address,
+                      exec_outcome(&exec).text, (ull)exec.frame.rax);
+            if (accesses[i].writes)
+                check(read64(address & ~(uint64_t)7) == UINT64_MAX, "%s at %llx was not dropped", accesses[i].name,
+                      (ull)address);
+        }
+}
+
+/* Half in the block, half in the RAM before it. */
+static void straddle(void)
+{
+    volatile uint32_t *before = (volatile uint32_t *)(block.start - 4);
+    uint32_t kept = *before;
+    struct exec exec;
+
+    *before = 0x12345678;
+    run_access(&exec, RING0, &accesses[3], block.start - 4);
+    differ("straddling read: %s rax %llx", exec_outcome(&exec).text, (ull)exec.frame.rax);
+    check(exec.frame.rax == 0xffffffff12345678, "straddling read: rax %llx", (ull)exec.frame.rax);
+    run_access(&exec, RING0, &accesses[7], block.start - 4);
+    differ("straddling write: %s, the RAM is %x now", exec_outcome(&exec).text, *before);
+    check(*before == 0x55667788 || *before == 0x12345678, "straddling write leaves %x in RAM", *before);
+    *before = kept;
+}
+
+static void execute(uint64_t address)
+{
+    static const uint8_t jump[] = {0xff, 0xe3}; /* jmp *%rbx */
+
+    for (unsigned ring = RING0; ring <= RING3; ring += RING3) {
+        struct exec exec;
+
+        exec_prepare(&exec, ring, jump, sizeof(jump));
+        exec.frame.rbx = address;
+        exec_run(&exec);
+        differ("execute %llx: %s", (ull)address, exec_outcome(&exec).text);
+        check(exec.frame.rip == address && exec.frame.vector == VECTOR_UD,
+              "execute %llx: %s; an empty bus reads FF FF, which is #UD there", (ull)address, exec_outcome(&exec).text);
+    }
+}
+
+/* A page-directory-pointer table in the block: all-ones entries have reserved bits set. */
+static void walk_through(void)
+{
+    extern uint64_t page_tables[];
+    struct exec exec;
+
+    page_tables[1] = block.start | 7;
+    run_access(&exec, RING0, &accesses[3], (uint64_t)512 << 30);
+    differ("page walk through the block: %s cr2 %llx", exec_outcome(&exec).text, (ull)exec.cr2);
+    check(exec.frame.vector == VECTOR_PF && exec.cr2 == (uint64_t)512 << 30, "page walk through the block: %s",
+          exec_outcome(&exec).text);
+    page_tables[1] = 0;
+    write_cr3(read_cr3());
+}
+
+/* Exception delivery whose stack lies in the block: pushes are dropped, so only the road there is looked at. */
+static void stack_inside(void)
+{
+    static const uint8_t push_pop[] = {0x50, 0x59}; /* push %rax; pop %rcx */
+    struct exec exec;
+
+    exec_prepare(&exec, RING0, push_pop, sizeof(push_pop));
+    exec.frame.rsp = block.start + 64;
+    exec.frame.rax = 1;
+    exec_run(&exec);
+    differ("push and pop in the block: %s rcx %llx", exec_outcome(&exec).text, (ull)exec.frame.rcx);
+}
+
+static void apic_base_onto_block(void)
+{
+    uint64_t base = rdmsr(MSR_APIC_BASE);
+
+    differ("apic base onto the block: %s", wrmsr_outcome(MSR_APIC_BASE, block.start | (base & 0xfff)).text);
+    check(rdmsr(MSR_APIC_BASE) == base, "the LAPIC moved onto the block");
+    wrmsr_safe(MSR_APIC_BASE, base);
+}
+
+struct hammering {
+    uint64_t wrong;
+};
+
+static void hammer(void *argument)
+{
+    struct hammering *hammering = argument;
+
+    for (unsigned i = 0; i < 200; i++) {
+        uint64_t address = block.start + (i * 4099 * 8) % (range_size(block) - 8);
+        *(volatile uint32_t *)address = i;
+        hammering->wrong += *(volatile uint32_t *)address != UINT32_MAX;
+    }
+}
+
+static void from_all_cpus(void)
+{
+    static struct hammering results[CPUS_MAX];
+
+    for (unsigned i = 1; i < cpu_count; i++)
+        if (cpu_at(i)->starts || smp_start(cpu_at(i))) {
+            cpu_at(i)->job_argument = &results[i];
+            cpu_at(i)->job = hammer;
+        }
+    hammer(&results[0]);
+    for (unsigned i = 0; i < cpu_count; i++) {
+        while (cpu_at(i)->job)
+            pause();
+        check(!results[i].wrong, "cpu%u: %llu reads were not all-ones", i, (ull)results[i].wrong);
+    }
+}
+
+void test_block(void)
+{
+    block = guest_options.block;
+    if (block.end <= block.start) {
+        skip("no block=START-END");
+        return;
+    }
+    probe(block.start);
+    probe(block.start + 0x100008);
+    probe(block.end - 64);
+    straddle();
+    execute(block.start);
+    execute(block.start + 0x12345);
+    walk_through();
+    stack_inside();
+    apic_base_onto_block();
+    from_all_cpus();
+    differ("still here: leaf 0 eax %x", cpuid(0, 0).eax);
+}
+
+/* The last thing that a guest does: no IDT, and an exception. What then happens is seen from outside. */
+void test_triple(void)
+{
+    static const struct packed {
+        uint16_t limit;
+        uint64_t base;
+    } none = {0, 0};
+
+    observe("triple fault now");
+    __asm__ volatile("lidt %0; ud2" : : "m"(none));
+}

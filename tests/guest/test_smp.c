@@ -1,0 +1,165 @@
+/* Boot, and INIT-SIPI-SIPI in all its orders (test-plan rows 25, 41): the path that a hypervisor most easily breaks. */
+#include "tests/guest/report.h"
+#include "tests/guest/smp.h"
+#include "tests/guest/tests.h"
+
+enum { STARTUP = ICR_STARTUP | AP_START_PAGE >> 12 };
+
+void test_boot(void)
+{
+    observe("%u CPUs", cpu_count);
+    for (unsigned i = 0; i < cpu_count; i++)
+        observe("cpu%u has APIC ID %u", i, cpu_apic_ids[i]);
+    observe("apic base %llx", (unsigned long long)rdmsr(MSR_APIC_BASE));
+    check(cpuid(1, 0).ebx >> 24 == apic_id(), "CPUID's APIC ID %u is not the LAPIC's %u", cpuid(1, 0).ebx >> 24,
+          apic_id());
+}
+
+/* SDM table 9-1, "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT", and 8.4.4.1 for CS:IP */
+static void show_start(const struct cpu *cpu)
+{
+    const struct start_registers *s = &cpu->start;
+
+    observe("cpu%u start: cs %x cr0 %x cr2 %x cr3 %x cr4 %x efer %x eflags %x", cpu->index, s->cs, s->cr0, s->cr2,
+            s->cr3, s->cr4, s->efer, s->eflags & ~RFLAGS_ARITHMETIC);
+    observe("cpu%u start: eax %x ecx %x ebx %x esp %x ebp %x esi %x edi %x", cpu->index, s->eax, s->ecx, s->ebx, s->esp,
+            s->ebp, s->esi, s->edi);
+    /* by the table EDX holds the processor signature, in some emulators it is 0 */
+    differ("cpu%u start: edx %x, signature %x", cpu->index, s->edx, cpuid(1, 0).eax);
+    observe("cpu%u start: ds %x es %x fs %x gs %x ss %x gdt %x+%x idt %x+%x dr6 %x dr7 %x", cpu->index, s->ds, s->es,
+            s->fs, s->gs, s->ss, s->gdt_base, s->gdt_limit, s->idt_base, s->idt_limit, s->dr6, s->dr7);
+}
+
+static void start_all(void)
+{
+    for (unsigned i = 1; i < cpu_count; i++) {
+        bool once = smp_start(cpu_at(i));
+
+        observe("cpu%u started %u times", i, cpu_at(i)->starts);
+        check(once, "cpu%u: INIT-SIPI-SIPI started it %u times, not once", i, cpu_at(i)->starts);
+        if (cpu_at(i)->starts)
+            show_start(cpu_at(i));
+    }
+}
+
+static void restart_at_once(struct cpu *cpu)
+{
+    uint32_t starts = cpu->starts;
+
+    apic_send(cpu->apic_id, ICR_INIT);
+    apic_send(cpu->apic_id, STARTUP);
+    check(smp_wait_started(cpu, starts + 1, 100), "cpu%u: a SIPI right after the INIT is lost", cpu->index);
+    delay_us(2000);
+    observe("cpu%u: INIT and SIPI without delay: %u start", cpu->index, cpu->starts - starts);
+    show_start(cpu);
+}
+
+static void sipi_while_running(struct cpu *cpu)
+{
+    uint32_t starts = cpu->starts;
+
+    apic_send(cpu->apic_id, STARTUP);
+    delay_us(2000);
+    observe("cpu%u: SIPI while running: %u starts, alive %d", cpu->index, cpu->starts - starts, smp_alive(cpu));
+    check(cpu->starts == starts && smp_alive(cpu), "cpu%u: a SIPI outside of wait-for-SIPI is not ignored", cpu->index);
+}
+
+static void init_stops(struct cpu *cpu)
+{
+    uint32_t starts = cpu->starts;
+
+    apic_send(cpu->apic_id, ICR_INIT);
+    delay_us(2000);
+    observe("cpu%u: after INIT: alive %d", cpu->index, smp_alive(cpu));
+    check(!smp_alive(cpu), "cpu%u runs on after an INIT", cpu->index);
+    apic_send(cpu->apic_id, ICR_INIT);
+    apic_send(cpu->apic_id, ICR_INIT);
+    apic_send(cpu->apic_id, ICR_NMI);
+    delay_us(2000);
+    observe("cpu%u: after two more and an NMI: %u starts", cpu->index, cpu->starts - starts);
+    for (unsigned i = 0; i < 4; i++)
+        apic_send(cpu->apic_id, STARTUP);
+    check(smp_wait_started(cpu, starts + 1, 100), "cpu%u does not start again", cpu->index);
+    delay_us(2000);
+    observe("cpu%u: four SIPIs: %u start, alive %d", cpu->index, cpu->starts - starts, smp_alive(cpu));
+}
+
+static void say_own_id(void *argument)
+{
+    *(uint32_t *)argument = apic_id();
+}
+
+static void orders(void)
+{
+    for (unsigned i = 1; i < cpu_count; i++) {
+        struct cpu *cpu = cpu_at(i);
+        uint32_t id = UINT32_MAX;
+
+        if (!cpu->starts)
+            continue;
+        restart_at_once(cpu);
+        sipi_while_running(cpu);
+        init_stops(cpu);
+        smp_run(cpu, say_own_id, &id);
+        observe("cpu%u says it has APIC ID %u", i, id);
+    }
+}
+
+/* Ten restarts of every CPU, INITs to all first, SIPIs to all after: they come up side by side. */
+static void storm(void)
+{
+    uint32_t before[CPUS_MAX], lost = 0;
+
+    for (unsigned round = 0; round < 10; round++) {
+        for (unsigned i = 1; i < cpu_count; i++)
+            before[i] = cpu_at(i)->starts;
+        for (unsigned i = 1; i < cpu_count; i++)
+            apic_send(cpu_at(i)->apic_id, ICR_INIT);
+        for (unsigned i = 1; i < cpu_count; i++)
+            apic_send(cpu_at(i)->apic_id, STARTUP);
+        for (unsigned i = 1; i < cpu_count; i++)
+            lost += !smp_wait_started(cpu_at(i), before[i] + 1, 100);
+    }
+    observe("ten restarts of all: %u lost", lost);
+    check(!lost, "%u of the starts in the storm were lost", lost);
+}
+
+static void run_all_orders(void)
+{
+    if (cpu_count == 1) {
+        skip("one CPU");
+        return;
+    }
+    start_all();
+    orders();
+    storm();
+}
+
+void test_smp(void)
+{
+    run_all_orders();
+}
+
+static void enter_x2apic(void *argument)
+{
+    wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_BASE_EXTD);
+    *(uint32_t *)argument = apic_id();
+}
+
+void test_x2apic(void)
+{
+    if (!(cpuid(1, 0).ecx & 1u << 21)) {
+        skip("no x2APIC");
+        return;
+    }
+    for (unsigned i = 0; i < cpu_count; i++) {
+        uint32_t id = UINT32_MAX;
+
+        if (i && !cpu_at(i)->starts && !smp_start(cpu_at(i)))
+            continue;
+        smp_run(cpu_at(i), enter_x2apic, &id);
+        observe("cpu%u has x2APIC ID %u", i, id);
+        check(id == cpu_apic_ids[i], "cpu%u: the ID changed from %u", i, cpu_apic_ids[i]);
+    }
+    run_all_orders();
+}

@@ -1,0 +1,33 @@
+/* Every test's entry, and the words of the command line that concern them. */
+#pragma once
+
+#include "lib/range.h"
+
+struct guest_options {
+    const char *tests;  /* test=a,b: these only */
+    struct range block; /* block=START-END: Plinth's memory, as it printed it */
+    uint64_t seed;      /* seed=N, steps=N: of the random test */
+    uint64_t steps;
+};
+extern struct guest_options guest_options;
+
+void test_boot(void);
+void test_smp(void);
+void test_x2apic(void);
+void test_cpuid(void);
+void test_prefix(void);
+void test_step(void);
+void test_vmx(void);
+void test_xsetbv(void);
+void test_msr(void);
+void test_msrs(void);
+void test_control(void);
+void test_debug(void);
+void test_vectors(void);
+void test_event(void);
+void test_legacy(void);
+void test_pae(void);
+void test_task(void);
+void test_random(void);
+void test_block(void);
+void test_triple(void);

@@ -1,0 +1,89 @@
+# Tests of the pure code on the host: unit tests under ASan and UBSan (host-test), fuzzing (fuzz-smoke), races (tsan-test).
+# Included by the top-level Makefile; works alone too: make -f tests/host/host.mk host-test
+#
+# tests/host/test_X.c is a cmocka program, tests/host/tsan_X.c one that runs under ThreadSanitizer, tests/fuzz/fuzz_X.c a
+# libFuzzer target; any other .c file in tests/host is linked to all of them.
+
+HOSTCC   ?= gcc
+CLANG    ?= clang
+BUILD    ?= build
+FUZZ_RUNS    ?= 100000
+FUZZ_SECONDS ?= 20
+
+# Code without hardware access: whole layers, and from the others what is pure. lib/string.c is left out, as the
+# C library has those functions.
+PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
+	boot/multiboot2.c arch/x86/acpi.c arch/x86/vmx/controls.c arch/x86/vmx/vmx_decode.c vmm/*_policy.c))
+
+HOST_CFLAGS := -std=gnu11 -g -O1 -Wall -Wextra -Werror -Wstrict-prototypes -Wshadow -fno-omit-frame-pointer -MMD -MP -I.
+HOST_ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all
+HOST_FUZZ := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+HOST_TSAN := -fsanitize=thread
+
+HOST_SUPPORT := $(filter-out tests/host/test_% tests/host/tsan_%,$(wildcard tests/host/*.c))
+HOST_TESTS := $(patsubst tests/host/%.c,$(BUILD)/host/%,$(wildcard tests/host/test_*.c))
+HOST_TSANS := $(patsubst tests/host/%.c,$(BUILD)/host/%,$(wildcard tests/host/tsan_*.c))
+HOST_FUZZES := $(patsubst tests/fuzz/%.c,$(BUILD)/host/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+# The same sources three times, each way instrumented by itself.
+host_objects = $(patsubst %,$(BUILD)/host/$(1)/%.o,$(2))
+HOST_ASAN_OBJECTS := $(call host_objects,asan,$(PURE_SOURCES) $(HOST_SUPPORT))
+HOST_FUZZ_OBJECTS := $(call host_objects,fuzz,$(PURE_SOURCES) $(HOST_SUPPORT))
+HOST_TSAN_OBJECTS := $(call host_objects,tsan,$(PURE_SOURCES) $(HOST_SUPPORT))
+
+.PHONY: host-test fuzz-smoke tsan-test
+.SECONDARY:
+
+host-test: $(HOST_TESTS) ## unit tests of the pure code, under ASan and UBSan
+	@tests/host/run-all $(HOST_TESTS)
+
+tsan-test: $(HOST_TSANS) ## tests of the concurrent pure code, under ThreadSanitizer
+	@tests/host/run-all $(HOST_TSANS)
+
+fuzz-smoke: $(HOST_FUZZES) $(BUILD)/host/corpus ## fuzz each parser for a few seconds
+	@for fuzz in $(HOST_FUZZES); do \
+	    name=$${fuzz##*/fuzz_}; log=$(BUILD)/host/fuzz-$$name.log; \
+	    mkdir -p $(BUILD)/host/found/$$name $(BUILD)/host/corpus/$$name; \
+	    $$fuzz -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=5 -verbosity=0 \
+	        -print_final_stats=1 -artifact_prefix=$(BUILD)/host/crash-$$name- \
+	        $(BUILD)/host/found/$$name $(BUILD)/host/corpus/$$name >$$log 2>&1 || { cat $$log; exit 1; }; \
+	    echo "ok    fuzz_$$name ($$(sed -n 's/^stat::number_of_executed_units: *//p' $$log) runs)"; \
+	done
+
+# Seeds are kept as text, one file of hexadecimal digits each.
+$(BUILD)/host/corpus: tests/fuzz/make-corpus $(wildcard tests/fuzz/corpus/*/*.hex)
+	@tests/fuzz/make-corpus tests/fuzz/corpus $@
+	@touch $@
+
+$(BUILD)/host/asan/%.c.o: %.c tests/host/host.mk
+	@mkdir -p $(dir $@)
+	$(HOSTCC) $(HOST_CFLAGS) $(HOST_ASAN) -c -o $@ $<
+
+$(BUILD)/host/fuzz/%.c.o: %.c tests/host/host.mk
+	@mkdir -p $(dir $@)
+	$(CLANG) $(HOST_CFLAGS) $(HOST_FUZZ) -c -o $@ $<
+
+$(BUILD)/host/tsan/%.c.o: %.c tests/host/host.mk
+	@mkdir -p $(dir $@)
+	$(HOSTCC) $(HOST_CFLAGS) $(HOST_TSAN) -c -o $@ $<
+
+# An archive, so that a program takes only what it uses. Made anew: a source that is gone must not linger in it.
+$(BUILD)/host/libpure.a: $(HOST_ASAN_OBJECTS)
+	@rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/host/libpure-fuzz.a: $(HOST_FUZZ_OBJECTS)
+	@rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/host/libpure-tsan.a: $(HOST_TSAN_OBJECTS)
+	@rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/host/test_%: $(BUILD)/host/asan/tests/host/test_%.c.o $(BUILD)/host/libpure.a
+	$(HOSTCC) $(HOST_ASAN) -o $@ $^ -lcmocka -lpthread
+
+$(BUILD)/host/tsan_%: $(BUILD)/host/tsan/tests/host/tsan_%.c.o $(BUILD)/host/libpure-tsan.a
+	$(HOSTCC) $(HOST_TSAN) -o $@ $^ -lcmocka -lpthread
+
+$(BUILD)/host/fuzz_%: $(BUILD)/host/fuzz/tests/fuzz/fuzz_%.c.o $(BUILD)/host/libpure-fuzz.a
+	$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ -lpthread
+
+-include $(wildcard $(BUILD)/host/*/*/*/*.d $(BUILD)/host/*/*/*.d $(BUILD)/host/*/*/*/*/*.d)

@@ -1,0 +1,149 @@
+/* A CPU's own look at the EPT: everywhere the shared tree's translation, but for the one page. */
+#include "tests/host/support.h"
+
+#include "mm/ept_view.h"
+#include "tests/host/ept_world.h"
+
+#define LAPIC   0xfee00000ull
+#define SCRATCH 0xbfc01000ull
+
+static const struct range block = {0xbfc00000, 0xc0000000};
+
+static uint64_t seen(const struct ept_view *view, uint64_t address)
+{
+    return translate(view->ept, view->tables[4], address);
+}
+
+static uint64_t shared(const struct ept_view *view, uint64_t address)
+{
+    return translate(view->ept, view->ept->table.root, address);
+}
+
+static void compare(const struct ept_view *view, unsigned samples)
+{
+    for (unsigned i = 0; i < samples; i++) {
+        uint64_t address = below(1ull << (20 + below(21))) & ~0xfffull;
+
+        if (one_in(3))
+            address = (LAPIC - (200 << 12)) + (below(400) << 12);
+        if (address != LAPIC)
+            assert_int_equal(seen(view, address), shared(view, address));
+    }
+    for (unsigned shift = 12; shift < 40; shift++)
+        assert_int_equal(seen(view, LAPIC ^ 1ull << shift), shared(view, LAPIC ^ 1ull << shift));
+}
+
+static void only_the_page_differs(void **state)
+{
+    (void)state;
+    for (unsigned gib_pages = 0; gib_pages < 2; gib_pages++) {
+        struct ept_world world;
+        struct ept_view view;
+
+        assert_true(ept_world_init(&world, usual_mtrr(), block, gib_pages, 64));
+        assert_true(ept_view_init(&view, &world.ept, LAPIC));
+        assert_int_equal(seen(&view, LAPIC), shared(&view, LAPIC));
+        compare(&view, 20000);
+        assert_true(ept_protect(&world.ept, LAPIC, LAPIC + PAGE_SIZE, EPT_READ));
+        ept_view_set(&view, SCRATCH, EPT_READ | EPT_WRITE);
+        assert_int_equal(seen(&view, LAPIC), SCRATCH | EPT_MAPPED | 3 | MEMORY_WB << 3);
+        assert_int_equal(shared(&view, LAPIC), LAPIC | EPT_MAPPED | 1 | MEMORY_UC << 3);
+        ept_view_set(&view, LAPIC, EPT_ALL);
+        assert_int_equal(seen(&view, LAPIC), LAPIC | EPT_MAPPED | 7 | MEMORY_UC << 3);
+        compare(&view, 20000);
+        check_ept(&world.ept); /* the shared tree has no leaf into the block */
+        check_no_page_is_lost(&world.ept.table, 4);
+        ept_world_fini(&world);
+    }
+}
+
+/* A fill in the shared tree while a CPU is in its view reaches it by one sync, at each level of the path. */
+static void sync_follows_fills(void **state)
+{
+    static const uint64_t far[] = {1ull << 39, 5 * GIB, 300 * GIB};
+    struct ept_world world;
+    struct ept_view view;
+
+    (void)state;
+    assert_true(ept_world_init(&world, usual_mtrr(), block, true, 64));
+    assert_true(ept_view_init(&view, &world.ept, LAPIC));
+    ept_view_set(&view, SCRATCH, EPT_READ);
+    for (unsigned i = 0; i < ARRAY_SIZE(far); i++) {
+        assert_int_equal(ept_fill(&world.ept, far[i]), EPT_FILLED);
+        assert_int_equal(seen(&view, far[i]), 0);
+        ept_view_sync(&view, far[i]);
+        assert_int_equal(seen(&view, far[i]), shared(&view, far[i]));
+    }
+    /* below the path's directory and its page table: split in the shared tree, then seen */
+    assert_true(ept_protect(&world.ept, 0xfe000000, 0xfe001000, EPT_READ));
+    ept_view_sync(&view, 0xfe000000);
+    assert_true(ept_protect(&world.ept, LAPIC + 0x3000, LAPIC + 0x4000, EPT_READ));
+    ept_view_sync(&view, LAPIC + 0x3000);
+    ept_view_sync(&view, LAPIC);
+    compare(&view, 20000);
+    assert_int_equal(seen(&view, LAPIC), SCRATCH | EPT_MAPPED | 1 | MEMORY_WB << 3);
+    ept_world_fini(&world);
+}
+
+static void refresh_follows_everything(void **state)
+{
+    struct ept_world world;
+    struct ept_view view;
+
+    (void)state;
+    assert_true(ept_world_init(&world, usual_mtrr(), block, true, 600));
+    assert_true(ept_view_init(&view, &world.ept, LAPIC));
+    ept_view_set(&view, SCRATCH, EPT_READ);
+    for (unsigned round = 0; round < 200; round++) {
+        for (unsigned i = 0; i < 10; i++) {
+            uint64_t page = one_in(2) ? LAPIC + ((below(40) - 20) << 12) : below(1ull << 28) << 12;
+
+            ept_fill(&world.ept, page);
+            if (pool_free_pages(&world.pages.pool) > 20)
+                assert_true(ept_protect(&world.ept, page, page + (1 + below(5)) * PAGE_SIZE, below(8)));
+        }
+        ept_view_refresh(&view);
+        compare(&view, 200);
+        assert_int_equal(seen(&view, LAPIC), SCRATCH | EPT_MAPPED | 1 | MEMORY_WB << 3);
+    }
+    ept_world_fini(&world);
+}
+
+static void pool_too_small(void **state)
+{
+    (void)state;
+    for (unsigned pages = 5; pages < 9; pages++) {
+        struct ept_world world;
+        struct ept_view view;
+
+        assert_true(ept_world_init(&world, usual_mtrr(), block, true, pages));
+        assert_false(ept_view_init(&view, &world.ept, LAPIC));
+        check_no_page_is_lost(&world.ept.table, 0);
+        ept_world_fini(&world);
+    }
+}
+
+static void pointer(void **state)
+{
+    struct ept_world world;
+    struct ept_view view;
+
+    (void)state;
+    assert_true(ept_world_init(&world, usual_mtrr(), block, true, 16));
+    assert_true(ept_view_init(&view, &world.ept, LAPIC));
+    assert_int_equal(ept_view_pointer(&view, true), pool_physical(&world.pages.pool, view.tables[4]) | 0x5e);
+    ept_world_fini(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_the_page_differs),
+        cmocka_unit_test(sync_follows_fills),
+        cmocka_unit_test(refresh_follows_everything),
+        cmocka_unit_test(pool_too_small),
+        cmocka_unit_test(pointer),
+    };
+
+    return cmocka_run_group_tests_name("ept_view", tests, NULL, NULL);
+}

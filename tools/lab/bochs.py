@@ -1,0 +1,74 @@
+"""Bochs: an emulator with VMX in software, so Plinth runs on it wherever it runs."""
+
+import shutil
+from pathlib import Path
+
+from .command import LabError
+from .machine import Running, listen
+
+PROGRAM = "bochs-bin"
+DEFAULT_MODEL = "corei7_skylake_x"
+BIOS = Path("/usr/share/bochs/BIOS-bochs-latest")
+VGA_BIOS = Path("/usr/share/vgabios/vgabios-stdvga.bin")
+HOST_MEMORY_MAX = 2048  # MiB; Bochs itself pages out the rest of a larger guest, which a test hardly touches
+QUANTUM = 32  # instructions a CPU runs before the next one's turn: the largest that Bochs takes, and the fastest
+
+# The screen is served by RFB on a free port, without waiting for a viewer. Power-off is a "panic" in Bochs, and any
+# panic ends the process.
+CONFIGURATION = """\
+display_library: rfb, options="timeout=0"
+romimage: file={bios}, options=fastboot
+vgaromimage: file={vga_bios}
+cpu: model={model}, count={cpus}, ips={ips}, quantum={quantum}, reset_on_triple_fault=0, ignore_bad_msrs={ignore_bad_msrs}
+memory: guest={memory}, host={host_memory}
+ata0-master: type=cdrom, path="{iso}", status=inserted
+boot: cdrom
+com1: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
+clock: sync=none, time0=1700000000
+log: {log}
+panic: action=fatal
+error: action=report
+info: action=report
+debug: action=ignore
+port_e9_hack: enabled={port_e9}
+"""
+
+
+def start(config):
+    """Start a machine in Bochs."""
+    for needed in (BIOS, VGA_BIOS):
+        if not needed.exists():
+            raise LabError(f"{needed} is missing: run tools/setup")
+    if not shutil.which(PROGRAM):
+        raise LabError(f"{PROGRAM} is not installed: run tools/setup")
+    listener, port = listen()
+    rc = config.directory / "bochsrc"
+    rc.write_text(configuration(config, port))
+    commands = config.directory / "debugger.rc"  # Debian's Bochs has its debugger built in, which waits at a prompt
+    commands.write_text("c\n")
+    return Running([PROGRAM, "-q", "-f", rc, "-rc", commands], listener, config.directory)
+
+
+def configuration(config, port):
+    """The bochsrc of a machine."""
+    return CONFIGURATION.format(
+        bios=config.bios or BIOS, vga_bios=VGA_BIOS, model=config.model or DEFAULT_MODEL, cpus=config.cpus, ips=config.ips,
+        quantum=QUANTUM, ignore_bad_msrs=int(config.ignore_bad_msrs), memory=config.memory,
+        host_memory=min(config.memory, HOST_MEMORY_MAX), iso=config.iso, port=port,
+        log=config.directory / "bochs.log", port_e9=int(config.port_e9))
+
+
+def kernel_parameters(ips):
+    """What Linux must be told to keep time: CPUID promises the TSC frequency of the real CPU, but Bochs' TSC ticks `ips` times a second."""
+    return f"tsc_early_khz={ips // 1000}"
+
+
+def patched_bios(target, *changes):
+    """A copy of Bochs' firmware with byte sequences replaced: machines whose firmware set something up in another way."""
+    image = BIOS.read_bytes()
+    for old, new in changes:
+        if old not in image or len(old) != len(new):
+            raise LabError(f"{BIOS} holds no {old.hex()}: is it another version of bochsbios?")
+        image = image.replace(old, new)
+    target.write_bytes(image)
+    return target

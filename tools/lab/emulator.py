@@ -1,0 +1,26 @@
+"""The choice of an emulator."""
+
+from . import bochs, qemu
+
+# name: how to start a machine in it
+EMULATORS = {"bochs": bochs.start, "kvm": qemu.start_kvm, "qemu": qemu.start_tcg}
+
+
+def choose(name):
+    """(name, reason) of the emulator to use: `auto` takes KVM where guests can use VMX, else Bochs."""
+    if name != "auto":
+        return name, "as asked"
+    if qemu.has_nested_vmx():
+        return "kvm", "nested VMX is there"
+    return "bochs", "no nested VMX here"
+
+
+def start(name, config):
+    """Start a machine in the named emulator."""
+    config.directory.mkdir(parents=True, exist_ok=True)
+    return EMULATORS[name](config)
+
+
+def kernel_parameters(name, config):
+    """Words that a Linux kernel's command line needs in the named emulator."""
+    return bochs.kernel_parameters(config.ips) if name == "bochs" else ""

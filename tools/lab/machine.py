@@ -1,0 +1,138 @@
+"""What every emulated machine has: a process, and a first serial port that is connected to a socket of ours."""
+
+import re
+import select
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from .command import LabError
+
+CONNECT_SECONDS = 20
+DIE_WITH_US = ("setpriv", "--pdeathsig", "KILL")  # an emulator never outlives us, however we end
+
+
+@dataclass
+class Config:
+    """A machine to start. Fields that an emulator has no use for are left alone by it."""
+
+    directory: Path  # its own: logs and generated files go there
+    iso: Path = None  # what it boots
+    cpus: int = 2
+    memory: int = 512  # MiB
+    model: str = None  # the emulator's name for a CPU model
+    ips: int = 50_000_000  # Bochs only: instructions per emulated second
+    bios: Path = None  # Bochs only: firmware other than its own
+    ignore_bad_msrs: bool = True  # Bochs only: reading an unknown MSR gives 0, not #GP
+    port_e9: bool = False  # Bochs only: port 0xe9 writes to the emulator's own output
+
+
+class Running:
+    """A started machine. Use it in a `with` block: the process never outlives the block."""
+
+    def __init__(self, words, listener, directory):
+        self.started = time.monotonic()
+        self.log = directory / "console.log"
+        self.text = ""  # all of the console, without carriage returns
+        self.seen = 0  # how much of it wait() has matched
+        self.output = open(directory / "emulator.out", "wb")
+        self.process = subprocess.Popen(
+            [*DIE_WITH_US, *map(str, words)], stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT,
+            cwd=directory, start_new_session=True)
+        self.console = self.accept(listener)
+        self.sink = open(self.log, "wb")
+
+    def accept(self, listener):
+        """The serial port's connection; an emulator that ends before it connects says why in its output."""
+        with listener:
+            deadline = time.monotonic() + CONNECT_SECONDS
+            while time.monotonic() < deadline:
+                if select.select([listener], [], [], 0.1)[0]:
+                    return listener.accept()[0]
+                if self.process.poll() is not None:
+                    break
+        self.stop_process()
+        raise LabError(f"the emulator did not start:\n{Path(self.output.name).read_text(errors='replace')[-2000:]}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.stop()
+
+    def read(self, timeout):
+        """What the machine wrote to its console within the timeout (seconds); None when it has ended."""
+        if not select.select([self.console], [], [], timeout)[0]:
+            return b""
+        try:
+            data = self.console.recv(65536)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            return None
+        self.sink.write(data)
+        self.sink.flush()
+        self.text += data.decode("utf-8", "replace").replace("\r", "")
+        return data
+
+    def write(self, data):
+        """Type on the machine's console."""
+        self.console.sendall(data)
+
+    def wait(self, timeout, *patterns):
+        """Read the console until a pattern (a regular expression) is there, the machine ends, or seconds have passed.
+
+        Returns the match, or None. Text that an earlier wait() matched is not looked at again.
+        """
+        deadline = time.monotonic() + timeout
+        wanted = re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.MULTILINE) if patterns else None
+        while True:
+            match = wanted.search(self.text, self.seen) if wanted else None
+            if match:
+                self.seen = match.end()
+                return match
+            left = deadline - time.monotonic()
+            if left <= 0 or self.read(left) is None:
+                return None
+
+    def wait_end(self, timeout):
+        """Read on until the machine ends. Says whether it did within the timeout (seconds)."""
+        deadline = time.monotonic() + timeout
+        self.wait(timeout)
+        try:
+            self.process.wait(max(0.5, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    @property
+    def seconds(self):
+        """Seconds since the start."""
+        return time.monotonic() - self.started
+
+    def stop_process(self):
+        """End our own child, and nothing else."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(3)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.output.close()
+
+    def stop(self):
+        """End the machine, whatever its state."""
+        self.stop_process()
+        self.console.close()
+        self.sink.close()
+
+
+def listen():
+    """A listening socket on a free port of the loopback interface, for the machine's serial port to connect to."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(1)
+    return listener, listener.getsockname()[1]

@@ -1,0 +1,187 @@
+/*
+ * INIT and SIPI for the guest's CPUs. Two ways (docs/architecture.md): `wait`, the vCPU sits in VMX's wait-for-SIPI
+ * state and the hardware does it; `icr`, the CPU is parked in root mode and the sender's ICR write is carried out by
+ * message.
+ */
+#include "vmm/ap_start.h"
+#include "arch/x86/instr.h"
+#include "arch/x86/lapic.h"
+#include "arch/x86/regs.h"
+#include "lib/log.h"
+#include "lib/options.h"
+#include "lib/string.h"
+#include "vmm/vmm.h"
+
+enum { MAILBOX_INIT = BIT(8), MAILBOX_STARTUP = BIT(9), MAILBOX_VECTOR = 0xff };
+enum { DESTINATION_ALL = 0xffffffff, XAPIC_DESTINATION_ALL = 0xff };
+enum { SHORTHAND_NONE, SHORTHAND_SELF, SHORTHAND_ALL, SHORTHAND_OTHERS };
+
+static enum ap_start mode;
+static uint32_t started_count;
+
+/*
+ * Bochs up to 2.7 leaves an INIT pending after its exit and keeps NMI and SMI masked after a SIPI exit, so
+ * wait-for-SIPI can't start a CPU there; later versions still keep an INIT pending that reaches a waiting CPU. Its
+ * firmware's tables say "BOCHS "; QEMU's do too, but there VMX comes with KVM, which shows the hypervisor bit.
+ */
+static bool is_bochs(const struct acpi_info *acpi)
+{
+    return !strcmp(acpi->oem_id, "BOCHS ") && !(cpuid(1, 0).ecx & CPUID_1_ECX_HYPERVISOR);
+}
+
+static enum ap_start choose(const struct acpi_info *acpi, const char **reason)
+{
+    *reason = "as the ap_start option says";
+    if (options.ap_start != AP_START_AUTO)
+        return options.ap_start;
+    *reason = "Bochs's wait-for-SIPI is broken";
+    if (is_bochs(acpi))
+        return AP_START_ICR;
+    *reason = virt_has_wait_for_sipi() ? "the CPU has wait-for-SIPI" : "the CPU has no wait-for-SIPI";
+    return virt_has_wait_for_sipi() ? AP_START_WAIT : AP_START_ICR;
+}
+
+bool ap_start_init(const struct acpi_info *acpi, struct error *error)
+{
+    const char *reason;
+
+    mode = choose(acpi, &reason);
+    if (mode == AP_START_WAIT && !virt_has_wait_for_sipi())
+        return fail(error, "ap_start=wait: this CPU has no wait-for-SIPI activity state (IA32_VMX_MISC bit 8): use "
+                           "ap_start=icr or leave it out");
+    started_count = 1;
+    log_debug("ap_start=%s: %s", mode == AP_START_WAIT ? "wait" : "icr", reason);
+    return true;
+}
+
+bool ap_start_needs_trap(void)
+{
+    return mode == AP_START_ICR && started_count < cpu_count;
+}
+
+/* MWAIT sleeps until the mailbox is written; where there is none the CPU spins, which only matters until the guest
+ * starts it. */
+static void wait_for_mail(const uint32_t *mailbox)
+{
+    if (!(cpuid(1, 0).ecx & CPUID_1_ECX_MONITOR)) {
+        cpu_pause();
+        return;
+    }
+    asm volatile("monitor" : : "a"(mailbox), "c"(0), "d"(0));
+    if (!__atomic_load_n(mailbox, __ATOMIC_ACQUIRE))
+        asm volatile("mwait" : : "a"(0), "c"(0) : "memory");
+}
+
+/* In root mode until another CPU sends a SIPI; more INITs change nothing. */
+static void park(void)
+{
+    struct vmm_cpu *me = vmm_cpu(cpu_this());
+    uint32_t mail;
+
+    while (!((mail = __atomic_exchange_n(&me->mailbox, 0, __ATOMIC_ACQ_REL)) & MAILBOX_STARTUP))
+        wait_for_mail(&me->mailbox);
+    vcpu_set_startup(mail & MAILBOX_VECTOR);
+    __atomic_store_n(&me->started, true, __ATOMIC_RELEASE);
+    if (__atomic_add_fetch(&started_count, 1, __ATOMIC_ACQ_REL) == cpu_count)
+        apic_trap_remove();
+}
+
+void ap_start_wait(void)
+{
+    if (mode == AP_START_WAIT)
+        vcpu_set_wait_for_sipi();
+    else
+        park();
+}
+
+/* The boot CPU starts again at the reset vector, the others wait for a SIPI (SDM vol. 3, 8.4.2, 25.2). */
+void ap_start_handle_init(void)
+{
+    struct vmm_cpu *me = vmm_cpu(cpu_this());
+
+    vcpu_set_init();
+    if (cpu_this()->index == 0)
+        return;
+    if (mode == AP_START_WAIT) {
+        vcpu_set_wait_for_sipi();
+        return;
+    }
+    __atomic_store_n(&me->started, false, __ATOMIC_RELEASE);
+    __atomic_sub_fetch(&started_count, 1, __ATOMIC_ACQ_REL);
+    park();
+}
+
+/* A SIPI to a CPU that runs is dropped, as hardware does. */
+void ap_start_handle_mailbox(void)
+{
+    uint32_t *mailbox = &vmm_cpu(cpu_this())->mailbox;
+
+    if (!__atomic_load_n(mailbox, __ATOMIC_ACQUIRE))
+        return;
+    if (!(__atomic_load_n(mailbox, __ATOMIC_ACQUIRE) & MAILBOX_INIT)) {
+        __atomic_store_n(mailbox, 0, __ATOMIC_RELEASE);
+        return;
+    }
+    /* a SIPI that follows the INIT stays in the mailbox for park() */
+    __atomic_fetch_and(mailbox, ~(uint32_t)MAILBOX_INIT, __ATOMIC_ACQ_REL);
+    ap_start_handle_init();
+}
+
+static void post(struct cpu *cpu, uint32_t icr_low)
+{
+    struct vmm_cpu *target = vmm_cpu(cpu);
+
+    if ((icr_low & ICR_DELIVERY_MASK) == ICR_INIT) {
+        __atomic_store_n(&target->mailbox, MAILBOX_INIT, __ATOMIC_RELEASE); /* a SIPI before it is void */
+        if (__atomic_load_n(&target->started, __ATOMIC_ACQUIRE))
+            virt_kick(cpu);
+        return;
+    }
+    if (__atomic_load_n(&target->started, __ATOMIC_ACQUIRE) &&
+        !(__atomic_load_n(&target->mailbox, __ATOMIC_ACQUIRE) & MAILBOX_INIT))
+        return;
+    __atomic_fetch_or(&target->mailbox, MAILBOX_STARTUP | (icr_low & MAILBOX_VECTOR), __ATOMIC_ACQ_REL);
+}
+
+/* x2APIC: the logical ID follows from the APIC ID (SDM vol. 3, 10.12.10.2). An xAPIC's is the guest's choice and
+ * unknown here. */
+static bool logical_match(uint32_t apic_id, uint32_t destination)
+{
+    return lapic_is_x2apic() && destination >> 16 == apic_id >> 4 && destination & (1u << (apic_id & 0xf));
+}
+
+static bool addressed(const struct cpu *cpu, uint32_t icr_low, uint32_t destination)
+{
+    bool self = cpu == cpu_this();
+
+    switch ((icr_low & ICR_SHORTHAND_MASK) >> ICR_SHORTHAND_SHIFT) {
+    case SHORTHAND_SELF:
+        return self;
+    case SHORTHAND_ALL:
+        return true;
+    case SHORTHAND_OTHERS:
+        return !self;
+    }
+    if (icr_low & ICR_LOGICAL)
+        return logical_match(cpu->apic_id, destination);
+    return cpu->apic_id == destination ||
+           destination == (lapic_is_x2apic() ? (uint32_t)DESTINATION_ALL : XAPIC_DESTINATION_ALL);
+}
+
+bool ap_start_send(uint32_t icr_low, uint32_t destination)
+{
+    uint32_t delivery = icr_low & ICR_DELIVERY_MASK;
+    bool found = false;
+
+    if (delivery != ICR_INIT && delivery != ICR_STARTUP)
+        return false;
+    if (delivery == ICR_INIT && icr_low & ICR_LEVEL && !(icr_low & ICR_ASSERT))
+        return true; /* INIT level de-assert: no effect since the Pentium 4 */
+    for (uint32_t i = 0; i < cpu_count; i++) {
+        if (!addressed(cpu_at(i), icr_low, destination))
+            continue;
+        post(cpu_at(i), icr_low);
+        found = true;
+    }
+    return found;
+}

@@ -1,0 +1,140 @@
+/* CPUID as the guest sees it: live from the CPU that asks, but for the bits in the table and Plinth's own leaves. */
+#include "arch/x86/cpu.h"
+#include "arch/x86/instr.h"
+#include "arch/x86/regs.h"
+#include "lib/string.h"
+#include "vmm/vmm.h"
+
+enum cpuid_register { EAX, EBX, ECX, EDX };
+
+struct cpuid_rule {
+    uint32_t leaf, subleaf;
+    enum cpuid_register reg;
+    uint32_t hide;
+    enum virt_feature unless; /* hidden unless the backend gives this to the guest */
+    const char *reason;
+};
+
+enum { ANY = 0xffffffff };
+
+static const struct cpuid_rule rules[] = {
+    {0x1, ANY, ECX, CPUID_1_ECX_VMX, VIRT_NEVER, "VMX: Plinth uses it and doesn't nest"},
+    {0x1, ANY, ECX, CPUID_1_ECX_SMX, VIRT_NEVER, "SMX: GETSEC always exits and would take the machine away"},
+    {0x7, 0, EBX, BIT(10), VIRT_INVPCID, "INVPCID: the CPU can't let a guest have it"},
+    {0x7, 0, EBX, BIT(25), VIRT_NEVER, "Intel PT: its output goes to physical addresses, past the EPT"},
+    {0x7, 0, ECX, BIT(5), VIRT_USER_WAIT, "WAITPKG: the CPU can't let a guest have it"},
+    {0x7, 0, EDX, BIT(18), VIRT_PCONFIG, "PCONFIG: the CPU can't let a guest have it"},
+    {0x7, 1, EAX, BIT(17), VIRT_NEVER, "FRED: its state needs VMCS fields that Plinth doesn't switch"},
+    {0xd, 1, EAX, BIT(3), VIRT_XSAVES, "XSAVES: the CPU can't let a guest have it"},
+    {0x14, ANY, EAX, ~0u, VIRT_NEVER, "Intel PT"},
+    {0x14, ANY, EBX, ~0u, VIRT_NEVER, "Intel PT"},
+    {0x14, ANY, ECX, ~0u, VIRT_NEVER, "Intel PT"},
+    {0x14, ANY, EDX, ~0u, VIRT_NEVER, "Intel PT"},
+    {0x80000001, ANY, EDX, BIT(27), VIRT_RDTSCP, "RDTSCP: the CPU can't let a guest have it"},
+};
+
+enum { LEAF_FEATURES = 1, LEAF_STRUCTURED = 7 };
+enum { HYPERVISOR_FIRST = 0x40000000, HYPERVISOR_INFO = 0x40000001, HYPERVISOR_LAST = 0x4fffffff };
+enum { STATISTICS_FIRST = 0x40010000, STATISTICS_LAST = 0x4001ffff, ALL_CPUS = 0xffffffff, INTERFACE_VERSION = 1 };
+enum { STRUCTURED_ECX_OSPKE = BIT(4) };
+
+static const struct cpuid_rule *active[ARRAY_SIZE(rules)];
+static unsigned active_count;
+static uint64_t special_leaves; /* leaves 0 to 63 for which anything at all is to be done */
+static bool special_extended;
+
+void cpuid_init(void)
+{
+    special_leaves = BIT(LEAF_FEATURES) | BIT(LEAF_STRUCTURED);
+    for (unsigned i = 0; i < ARRAY_SIZE(rules); i++) {
+        if (virt_gives(rules[i].unless))
+            continue;
+        active[active_count++] = &rules[i];
+        if (rules[i].leaf < 64)
+            special_leaves |= BIT(rules[i].leaf);
+        else
+            special_extended = true;
+    }
+}
+
+static void apply_rules(uint32_t leaf, uint32_t subleaf, struct cpuid_result *r)
+{
+    uint32_t *registers[] = {&r->eax, &r->ebx, &r->ecx, &r->edx};
+
+    for (unsigned i = 0; i < active_count; i++) {
+        const struct cpuid_rule *rule = active[i];
+
+        if (rule->leaf == leaf && (rule->subleaf == ANY || rule->subleaf == subleaf))
+            *registers[rule->reg] &= ~rule->hide;
+    }
+}
+
+/* Bits that show the guest's CR4, where CPUID has just shown Plinth's. */
+static void mirror_cr4(uint32_t leaf, uint32_t subleaf, struct cpuid_result *r)
+{
+    if (leaf == LEAF_FEATURES) {
+        r->ecx |= CPUID_1_ECX_HYPERVISOR;
+        r->ecx &= ~(uint32_t)CPUID_1_ECX_OSXSAVE;
+        if (vcpu_cr4() & CR4_OSXSAVE)
+            r->ecx |= CPUID_1_ECX_OSXSAVE;
+    } else if (leaf == LEAF_STRUCTURED && subleaf == 0) {
+        r->ecx &= ~(uint32_t)STRUCTURED_ECX_OSPKE;
+        if (vcpu_cr4() & CR4_PKE)
+            r->ecx |= STRUCTURED_ECX_OSPKE;
+    }
+}
+
+static struct cpuid_result statistics(uint32_t reason, uint32_t index)
+{
+    uint32_t first = index == ALL_CPUS ? 0 : index, last = index == ALL_CPUS ? cpu_count - 1 : index;
+    uint64_t exits = 0, ticks = 0;
+
+    for (uint32_t i = first; i <= last && i < cpu_count; i++) {
+        uint64_t e, t;
+
+        if (!virt_statistics(i, reason, &e, &t))
+            continue;
+        exits += e;
+        ticks += t;
+    }
+    return (struct cpuid_result){(uint32_t)exits, (uint32_t)(exits >> 32), (uint32_t)ticks, (uint32_t)(ticks >> 32)};
+}
+
+/* docs/architecture.md, "Interface to the guest" */
+static struct cpuid_result hypervisor_leaf(uint32_t leaf, uint32_t subleaf)
+{
+    struct cpuid_result r = {0, 0, 0, 0};
+
+    if (leaf == HYPERVISOR_FIRST) {
+        r.eax = HYPERVISOR_INFO;
+        memcpy(&r.ebx, "Plin", 4);
+        memcpy(&r.ecx, "thPl", 4);
+        memcpy(&r.edx, "inth", 4);
+    } else if (leaf == HYPERVISOR_INFO) {
+        r.eax = INTERFACE_VERSION;
+        r.ecx = cpu_count;
+    } else if (leaf >= STATISTICS_FIRST && leaf <= STATISTICS_LAST) {
+        r = statistics(leaf - STATISTICS_FIRST, subleaf);
+    }
+    return r;
+}
+
+void vmm_cpuid(struct guest_regs *regs)
+{
+    uint32_t leaf = (uint32_t)regs->rax, subleaf = (uint32_t)regs->rcx;
+    struct cpuid_result r;
+
+    if (leaf >= HYPERVISOR_FIRST && leaf <= HYPERVISOR_LAST) {
+        r = hypervisor_leaf(leaf, subleaf);
+    } else {
+        r = cpuid(leaf, subleaf);
+        if (leaf < 64 ? special_leaves >> leaf & 1 : special_extended) {
+            mirror_cr4(leaf, subleaf, &r);
+            apply_rules(leaf, subleaf, &r);
+        }
+    }
+    regs->rax = r.eax;
+    regs->rbx = r.ebx;
+    regs->rcx = r.ecx;
+    regs->rdx = r.edx;
+}

@@ -1,0 +1,143 @@
+/* MSRs: the default is through, without an exit. The table lists the others; it builds the bitmap and drives the
+ * handlers. */
+#include "arch/x86/exception.h"
+#include "arch/x86/instr.h"
+#include "arch/x86/regs.h"
+#include "lib/log.h"
+#include "vmm/vmm.h"
+
+enum msr_policy {
+    MSR_THROUGH,         /* the CPU's own answer */
+    MSR_FAULT,           /* #GP: as far as the guest knows there is no such MSR */
+    MSR_DROP,            /* written without effect */
+    MSR_LOCKED,          /* IA32_FEATURE_CONTROL: locked, without VMX */
+    MSR_APIC_BASE_WRITE, /* any mode, but not another address */
+    MSR_X2APIC_ICR_WRITE,
+    MSR_MTRR, /* the guest's own; Plinth keeps the machine's */
+};
+
+struct msr_rule {
+    uint32_t first, last;
+    enum msr_policy read, write;
+    const char *reason;
+};
+
+static const struct msr_rule rules[] = {
+    {MSR_IA32_APIC_BASE, MSR_IA32_APIC_BASE, MSR_THROUGH, MSR_APIC_BASE_WRITE,
+     "the APIC's page must not come to lie on the block"},
+    {MSR_IA32_FEATURE_CONTROL, MSR_IA32_FEATURE_CONTROL, MSR_LOCKED, MSR_FAULT, "VMX is hidden"},
+    {MSR_IA32_BIOS_UPDT_TRIG, MSR_IA32_BIOS_UPDT_TRIG, MSR_THROUGH, MSR_DROP,
+     "the update's address would be read in root mode"},
+    {MSR_IA32_SMM_MONITOR_CTL, MSR_IA32_SMM_MONITOR_CTL, MSR_FAULT, MSR_FAULT, "VMX is hidden"},
+    {MSR_IA32_MTRR_PHYSBASE0, MSR_IA32_MTRR_PHYSBASE0 + 2 * MTRR_VARIABLE_MAX - 1, MSR_MTRR, MSR_MTRR,
+     "the EPT holds the types"},
+    {MSR_IA32_MTRR_FIX64K_00000, MSR_IA32_MTRR_FIX64K_00000, MSR_MTRR, MSR_MTRR, "the EPT holds the types"},
+    {MSR_IA32_MTRR_FIX16K_80000, MSR_IA32_MTRR_FIX16K_80000 + 1, MSR_MTRR, MSR_MTRR, "the EPT holds the types"},
+    {MSR_IA32_MTRR_FIX4K_C0000, MSR_IA32_MTRR_FIX4K_C0000 + 7, MSR_MTRR, MSR_MTRR, "the EPT holds the types"},
+    {MSR_IA32_MTRR_DEF_TYPE, MSR_IA32_MTRR_DEF_TYPE, MSR_MTRR, MSR_MTRR, "the EPT holds the types"},
+    {MSR_IA32_VMX_BASIC, MSR_IA32_VMX_EXIT_CTLS2, MSR_FAULT, MSR_FAULT, "VMX is hidden"},
+    {MSR_IA32_RTIT_OUTPUT_BASE, MSR_IA32_RTIT_ADDR3_B, MSR_FAULT, MSR_FAULT, "Intel PT is hidden"},
+    {MSR_X2APIC_ICR, MSR_X2APIC_ICR, MSR_THROUGH, MSR_X2APIC_ICR_WRITE,
+     "INIT and SIPI by message, while ap_start=icr needs it"},
+};
+
+void msr_init(void)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(rules); i++) {
+        const struct msr_rule *rule = &rules[i];
+
+        if (rule->write == MSR_X2APIC_ICR_WRITE)
+            continue; /* apic_trap.c decides when */
+        for (uint32_t index = rule->first; index <= rule->last; index++)
+            virt_intercept_msr(index, rule->read != MSR_THROUGH, rule->write != MSR_THROUGH);
+    }
+}
+
+static const struct msr_rule *find(uint32_t index)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(rules); i++)
+        if (index >= rules[i].first && index <= rules[i].last)
+            return &rules[i];
+    return NULL;
+}
+
+static bool read_mtrr(uint32_t index, uint64_t *value)
+{
+    const uint64_t *field = mtrr_field(&vmm_cpu(cpu_this())->mtrr, index);
+
+    if (!field)
+        return rdmsr_safe(index, value); /* beyond the MTRRs that this CPU has */
+    *value = *field;
+    return true;
+}
+
+static bool write_mtrr(uint32_t index, uint64_t value)
+{
+    struct mtrr_state *mtrr = &vmm_cpu(cpu_this())->mtrr;
+    uint64_t *field = mtrr_field(mtrr, index);
+
+    if (!field)
+        return wrmsr_safe(index, value);
+    if (!mtrr_write_valid(mtrr, index, value))
+        return false;
+    *field = value;
+    return true;
+}
+
+static bool write_apic_base(uint64_t value)
+{
+    if ((value ^ rdmsr(MSR_IA32_APIC_BASE)) & ~APIC_BASE_FLAGS) {
+        log_warning("cpu%u: the guest may not move its APIC to %lx: #GP", cpu_this()->index, value);
+        return false;
+    }
+    return wrmsr_safe(MSR_IA32_APIC_BASE, value);
+}
+
+static bool write_x2apic_icr(uint64_t value)
+{
+    return apic_trap_x2apic_icr(value) || wrmsr_safe(MSR_X2APIC_ICR, value);
+}
+
+enum exit_action msr_read(struct guest_regs *regs)
+{
+    uint32_t index = (uint32_t)regs->rcx;
+    const struct msr_rule *rule = find(index);
+    enum msr_policy policy = rule ? rule->read : MSR_THROUGH;
+    uint64_t value = FEATURE_CONTROL_LOCK;
+
+    if (policy == MSR_FAULT || (policy == MSR_MTRR && !read_mtrr(index, &value)) ||
+        (policy == MSR_THROUGH && !rdmsr_safe(index, &value)))
+        return ACTION_GP;
+    regs->rax = (uint32_t)value;
+    regs->rdx = value >> 32;
+    return ACTION_NEXT;
+}
+
+static bool write(enum msr_policy policy, uint32_t index, uint64_t value)
+{
+    switch (policy) {
+    case MSR_THROUGH:
+        return wrmsr_safe(index, value);
+    case MSR_DROP:
+        return true;
+    case MSR_FAULT:
+    case MSR_LOCKED:
+        return false;
+    case MSR_APIC_BASE_WRITE:
+        return write_apic_base(value);
+    case MSR_X2APIC_ICR_WRITE:
+        return write_x2apic_icr(value);
+    case MSR_MTRR:
+        return write_mtrr(index, value);
+    }
+    return false;
+}
+
+enum exit_action msr_write(struct guest_regs *regs)
+{
+    uint32_t index = (uint32_t)regs->rcx;
+    uint64_t value = regs->rdx << 32 | (uint32_t)regs->rax;
+    const struct msr_rule *rule = find(index);
+
+    return write(rule ? rule->write : MSR_THROUGH, index, value) ? ACTION_NEXT : ACTION_GP;
+}

@@ -1,0 +1,183 @@
+/* The one switch over exits, and a CPU's way into the guest. */
+#include "vmm/vmm.h"
+
+#include "arch/x86/console.h"
+#include "arch/x86/crash.h"
+#include "arch/x86/exception.h"
+#include "arch/x86/instr.h"
+#include "arch/x86/regs.h"
+#include "arch/x86/reset.h"
+#include "lib/log.h"
+#include "lib/options.h"
+
+static enum exit_action handle_xsetbv(const struct guest_regs *regs)
+{
+    uint64_t value = regs->rdx << 32 | (uint32_t)regs->rax;
+
+    /* the CPU checks CR4.OSXSAVE before the exit, the rest is its answer to our own XSETBV; CPL again for emulators
+     * that exit first */
+    if (vcpu_cpl() != 0 || !xsetbv_safe((uint32_t)regs->rcx, value))
+        return ACTION_GP;
+    return ACTION_NEXT;
+}
+
+/* CR4.VMXE and CR4.SMXE don't exist as far as the guest knows; CR0.NE it may think what it likes of. */
+static enum exit_action handle_cr_write(const struct vm_exit *exit)
+{
+    const uint64_t upper = 0xffffffff00000000;
+
+    if (exit->cr.number != 0)
+        return ACTION_GP;
+    if (exit->cr.value & upper)
+        return ACTION_GP;
+    vcpu_show_cr0(exit->cr.value);
+    return ACTION_RESUME;
+}
+
+/* The machine would reset (SDM vol. 3, 6.15, "Interrupt 8"); a report is of more use to who looks for it. */
+static enum exit_action handle_triple_fault(void)
+{
+    if (options.on_crash != ON_CRASH_RESET)
+        return ACTION_CRASH;
+    log_error("cpu%u: triple fault in the guest: resetting the machine, as hardware does", cpu_this()->index);
+    virt_dump();
+    console_flush();
+    machine_reset();
+}
+
+static enum exit_action handle_exception(const struct vm_exit *exit)
+{
+    /* only asked for while stepping; it cancelled the step and belongs to the guest */
+    vcpu_inject_exception(exit->exception.vector, exit->exception.has_error, exit->exception.error);
+    return ACTION_RESUME;
+}
+
+static enum exit_action handle_nmi(void)
+{
+    if (!__atomic_exchange_n(&cpu_this()->kicked, 0, __ATOMIC_ACQ_REL))
+        vcpu_inject_nmi();
+    return ACTION_RESUME;
+}
+
+static enum exit_action handle_nmi_window(void)
+{
+    cpu_this()->nmi_count = 0;
+    vcpu_inject_nmi();
+    return ACTION_RESUME;
+}
+
+static enum exit_action handle_stepped(void)
+{
+    apic_trap_stepped();
+    return ACTION_RESUME;
+}
+
+static enum exit_action handle_init(void)
+{
+    ap_start_handle_init();
+    return ACTION_RESUME;
+}
+
+static enum exit_action handle_startup(uint8_t vector)
+{
+    vcpu_set_startup(vector);
+    return ACTION_RESUME;
+}
+
+enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit)
+{
+    apic_trap_leave_view();
+    switch (exit->kind) {
+    case VM_EXIT_CPUID:
+        vmm_cpuid(regs);
+        return ACTION_NEXT;
+    case VM_EXIT_MSR_READ:
+        return msr_read(regs);
+    case VM_EXIT_MSR_WRITE:
+        return msr_write(regs);
+    case VM_EXIT_XSETBV:
+        return handle_xsetbv(regs);
+    case VM_EXIT_CR_WRITE:
+        return handle_cr_write(exit);
+    case VM_EXIT_INVD:
+        wbinvd(); /* caches that hold Plinth's own lines can't be thrown away */
+        return ACTION_NEXT;
+    case VM_EXIT_UNDEFINED:
+    case VM_EXIT_VMCALL: /* no hypercalls: what the guest sees has no VMX */
+        return ACTION_UD;
+    case VM_EXIT_MEMORY:
+        return memory_exit(exit);
+    case VM_EXIT_NMI:
+        return handle_nmi();
+    case VM_EXIT_NMI_WINDOW:
+        return handle_nmi_window();
+    case VM_EXIT_EXCEPTION:
+        return handle_exception(exit);
+    case VM_EXIT_STEPPED:
+        return handle_stepped();
+    case VM_EXIT_INIT:
+        return handle_init();
+    case VM_EXIT_STARTUP:
+        return handle_startup(exit->startup_vector);
+    case VM_EXIT_TASK_SWITCH:
+        return ACTION_GP; /* not emulated yet: a documented limit */
+    case VM_EXIT_TRIPLE_FAULT:
+        return handle_triple_fault();
+    case VM_EXIT_ENTRY_FAILED:
+    case VM_EXIT_UNEXPECTED:
+        return ACTION_CRASH;
+    }
+    return ACTION_CRASH;
+}
+
+void vmm_slow_work(struct cpu *cpu)
+{
+    __atomic_store_n(&cpu->slow_work, 0, __ATOMIC_SEQ_CST);
+    ap_start_handle_mailbox();
+    if (__atomic_exchange_n(&cpu->nmi_count, 0, __ATOMIC_ACQ_REL))
+        vcpu_inject_nmi();
+}
+
+uint32_t vmm_cpu_pages(void)
+{
+    return 2 + PGTABLE_LEVELS; /* struct vmm_cpu, scratch page, view */
+}
+
+static bool create_cpus(struct pool *pool, const struct mtrr_state *mtrr, struct error *error)
+{
+    _Static_assert(sizeof(struct vmm_cpu) <= PAGE_SIZE, "struct vmm_cpu takes one page of the pool");
+
+    for (uint32_t i = 0; i < cpu_count; i++) {
+        struct vmm_cpu *v = pool_get(pool);
+
+        if (!v)
+            return fail(error, "Memory: the page pool has no page for cpu%u: report this as a defect", i);
+        v->mtrr = *mtrr;
+        cpu_at(i)->vmm = v;
+    }
+    return true;
+}
+
+bool vmm_init(struct pool *pool, struct ept *ept, const struct mtrr_state *mtrr, const struct acpi_info *acpi,
+              struct error *error)
+{
+    guest_ept = ept;
+    cpuid_init();
+    msr_init();
+    return create_cpus(pool, mtrr, error) && ap_start_init(acpi, error) && apic_trap_install(pool, error);
+}
+
+void vmm_run_boot_cpu(const struct entry32 *entry)
+{
+    vcpu_set_first();
+    vcpu_set_entry32(entry);
+    vmm_cpu(cpu_this())->started = true;
+    virt_launch();
+}
+
+void vmm_run_application_cpu(void)
+{
+    vcpu_set_first();
+    ap_start_wait();
+    virt_launch();
+}

@@ -1,0 +1,63 @@
+/*
+ * The vendor-neutral monitor: what the guest sees of the machine and what becomes of its exits. Interfaces between the
+ * parts of vmm/ and to boot/. Root mode, the CPU itself, unless said otherwise.
+ */
+#pragma once
+
+#include "arch/x86/acpi.h"
+#include "arch/x86/cpu.h"
+#include "arch/x86/virt.h"
+#include "mm/ept.h"
+#include "mm/ept_view.h"
+#include "mm/mtrr.h"
+#include "vmm/ap_start.h"
+
+/* What vmm/ keeps for each CPU; a page of the pool. */
+struct vmm_cpu {
+    uint32_t mailbox; /* ap_start.c: INIT and SIPI sent by other CPUs */
+    bool started;     /* runs guest code: not waiting for a SIPI */
+    bool in_view;     /* apic_trap.c: one instruction runs against the scratch page */
+    uint32_t trapped_register;
+    struct ept_view view;
+    uint8_t *scratch;
+    uint64_t scratch_physical;
+    struct mtrr_state mtrr; /* the guest's */
+};
+
+static inline struct vmm_cpu *vmm_cpu(struct cpu *cpu)
+{
+    return cpu->vmm;
+}
+
+/* Boot CPU, before launch; the CPUs are there but not in the guest. */
+must_check bool vmm_init(struct pool *pool, struct ept *ept, const struct mtrr_state *mtrr,
+                         const struct acpi_info *acpi, struct error *error);
+
+/* Pages of the pool that one CPU takes at most. */
+uint32_t vmm_cpu_pages(void);
+
+/* Enters the guest: the boot CPU at *entry, the others wherever the guest sends them. On every CPU, once. */
+noreturn void vmm_run_boot_cpu(const struct entry32 *entry);
+noreturn void vmm_run_application_cpu(void);
+
+/* cpuid.c: which bits are hidden is decided once. */
+void cpuid_init(void);
+
+/* msr.c */
+void msr_init(void);
+enum exit_action msr_read(struct guest_regs *regs);
+enum exit_action msr_write(struct guest_regs *regs);
+
+/* memory.c */
+extern struct ept *guest_ept;
+uint64_t guest_ept_pointer(void);
+enum exit_action memory_exit(const struct vm_exit *exit);
+
+/* apic_trap.c: seeing the guest's writes to the ICR */
+must_check bool apic_trap_install(struct pool *pool, struct error *error);
+void apic_trap_remove(void);                       /* any CPU */
+must_check bool apic_trap_write(uint64_t address); /* a write to `address` was refused: true if it was the APIC's */
+void apic_trap_sync_view(uint64_t address); /* the shared EPT has something there that this CPU's view may lack */
+void apic_trap_leave_view(void);            /* first thing in every exit */
+void apic_trap_stepped(void);
+must_check bool apic_trap_x2apic_icr(uint64_t value); /* true if the write was carried out by message */
