@@ -60,6 +60,13 @@ static bool read_boot_information(uint32_t magic, uint32_t physical)
     return multiboot2_parse(information_copy, sizeof(information_copy), &info, &error);
 }
 
+/* With the defaults, for what goes wrong before the options are known. */
+static void start_first_console(void)
+{
+    options_parse("", &options);
+    console_init(options.serial, true);
+}
+
 static void start_consoles(void)
 {
     options_parse(info.command_line, &options);
@@ -236,6 +243,7 @@ void boot_main(uint32_t magic, uint32_t information, uint64_t tsc)
     exception_init();
     exception_load_idt();
     entry_tsc = tsc;
+    start_first_console();
     must(read_boot_information(magic, information));
     start_consoles();
     must(check_modules());

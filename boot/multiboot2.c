@@ -1,7 +1,6 @@
 /*
  * From multiboot2 tags to a struct boot_info. Nothing of the input is trusted: every tag is checked against its own
- * size, and every field is copied out, since the loader promises alignment and a test or a broken loader need not keep
- * it.
+ * size, and every field is copied out, since a broken loader need not keep the alignment it promises.
  */
 #include "boot/multiboot2.h"
 

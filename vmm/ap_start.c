@@ -59,19 +59,6 @@ bool ap_start_needs_trap(void)
     return mode == AP_START_ICR && started_count < cpu_count;
 }
 
-/* MWAIT sleeps until the mailbox is written; where there is none the CPU spins, which only matters until the guest
- * starts it. */
-static void wait_for_mail(const uint32_t *mailbox)
-{
-    if (!(cpuid(1, 0).ecx & CPUID_1_ECX_MONITOR)) {
-        cpu_pause();
-        return;
-    }
-    asm volatile("monitor" : : "a"(mailbox), "c"(0), "d"(0));
-    if (!__atomic_load_n(mailbox, __ATOMIC_ACQUIRE))
-        asm volatile("mwait" : : "a"(0), "c"(0) : "memory");
-}
-
 /* In root mode until another CPU sends a SIPI; more INITs change nothing. */
 static void park(void)
 {
@@ -79,7 +66,7 @@ static void park(void)
     uint32_t mail;
 
     while (!((mail = __atomic_exchange_n(&me->mailbox, 0, __ATOMIC_ACQ_REL)) & MAILBOX_STARTUP))
-        wait_for_mail(&me->mailbox);
+        virt_sleep_unless(&me->mailbox);
     vcpu_set_startup(mail & MAILBOX_VECTOR);
     __atomic_store_n(&me->started, true, __ATOMIC_RELEASE);
     if (__atomic_add_fetch(&started_count, 1, __ATOMIC_ACQ_REL) == cpu_count)
@@ -133,14 +120,14 @@ static void post(struct cpu *cpu, uint32_t icr_low)
 
     if ((icr_low & ICR_DELIVERY_MASK) == ICR_INIT) {
         __atomic_store_n(&target->mailbox, MAILBOX_INIT, __ATOMIC_RELEASE); /* a SIPI before it is void */
-        if (__atomic_load_n(&target->started, __ATOMIC_ACQUIRE))
-            virt_kick(cpu);
+        virt_kick(cpu);
         return;
     }
     if (__atomic_load_n(&target->started, __ATOMIC_ACQUIRE) &&
         !(__atomic_load_n(&target->mailbox, __ATOMIC_ACQUIRE) & MAILBOX_INIT))
         return;
     __atomic_fetch_or(&target->mailbox, MAILBOX_STARTUP | (icr_low & MAILBOX_VECTOR), __ATOMIC_ACQ_REL);
+    virt_kick(cpu);
 }
 
 /* x2APIC: the logical ID follows from the APIC ID (SDM vol. 3, 10.12.10.2). An xAPIC's is the guest's choice and

@@ -30,10 +30,10 @@ static void vga_put(char character)
 
 void console_init(bool serial, bool vga_text)
 {
+    com1.present = false;
     if (serial)
         uart_init(&com1, COM1);
-    if (vga_text)
-        vga = (uint16_t *)(uint64_t)VGA_TEXT;
+    vga = vga_text ? (uint16_t *)(uint64_t)VGA_TEXT : NULL;
 }
 
 void console_map_vga(void *text)

@@ -1,5 +1,6 @@
 """What all boot tests share: the lab's modules on the path, the guest's files made once, artifacts and exit tables shown."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -18,6 +19,8 @@ def pytest_configure(config):
         return
     if not PLINTH.exists():
         raise pytest.UsageError(f"{PLINTH} is missing: run make")
+    harness.ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    shutil.copy(PLINTH, harness.PLINTH)
     for flavour in kernel.FLAVOURS:
         kernel.fetch(flavour)
     initramfs.build()

@@ -6,6 +6,7 @@ from lab import emulator, image
 from lab.paths import BUILD
 
 ARTIFACTS = BUILD / "test"
+PLINTH = ARTIFACTS / "plinth.elf"  # a copy, so that a `make` during the tests doesn't change what they test
 
 
 def fresh_directory(name):

@@ -2,9 +2,13 @@
 
 import acpi
 import baseline
+from harness import PLINTH
 from lab import bochs, image, initramfs, kernel
 from lab.machine import Config
-from lab.paths import PLINTH
+from lab.paths import BUILD
+
+FIRST_MADT_ENTRY = 44  # ACPI 6.5, table 5.19
+GUEST = BUILD / "guest/testguest.bz"
 
 # ---- Linux ----
 
@@ -28,6 +32,19 @@ def linux_bare(flavour="cloud", more="plinth.test=report"):
     """The same kernel on the bare machine."""
     (vmlinuz, words), (initrd, _) = linux_modules(flavour, more)
     return image.linux_entry(vmlinuz, initrd, words)
+
+
+# ---- The test guest: tests/guest ----
+
+
+def guest_on_plinth(words="", options=""):
+    """The test guest on Plinth."""
+    return image.plinth_entry(PLINTH, options, [(GUEST, words)])
+
+
+def guest_bare(words=""):
+    """The test guest on the bare machine."""
+    return image.linux_entry(GUEST, command_line=words)
 
 
 # ---- Machines that Plinth refuses ----
@@ -78,6 +95,22 @@ def feature_control(directory, value):
     return bochs.patched_bios(directory / "bios", (or_5_then_wrmsr, bytes.fromhex(f"83c8{value:02x}0f30")))
 
 
+def absent_cpu(directory):
+    """A MADT whose second CPU has an APIC ID that no CPU answers to."""
+    apic_id = FIRST_MADT_ENTRY + 8 + 3  # the second local APIC entry's third byte (ACPI 6.5, table 5.21)
+    return broken_table(directory, "APIC", {apic_id: 7}, balance=True)
+
+
+def unknown_option(directory):
+    """An option that Plinth doesn't have."""
+    return linux_on_plinth(options="colour=blue"), Config(directory=directory), "bochs"
+
+
+def unlocked(directory):
+    """Firmware that leaves IA32_FEATURE_CONTROL at 0, for the operating system to set."""
+    return bochs_machine(directory, bios=feature_control(directory, 0))
+
+
 def locked_off(directory):
     """Firmware with VMX disabled: IA32_FEATURE_CONTROL locked with the VMX bit clear."""
     return bochs_machine(directory, bios=feature_control(directory, 1))
@@ -98,4 +131,7 @@ BUILDERS = {
     "no_rsdp": no_rsdp,
     "locked_off": locked_off,
     "broken_table": broken_table,
+    "absent_cpu": absent_cpu,
+    "unknown_option": unknown_option,
+    "unlocked": unlocked,
 }

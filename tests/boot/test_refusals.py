@@ -21,3 +21,13 @@ def test_refusal(case, directory):
         assert machine.text.count("Plinth stops here") == 1, "the machine was reset"
         assert machine.process.poll() is None, "the machine ended"
         assert "Linux version" not in machine.text
+
+
+@pytest.mark.parametrize("case", cases.ODD, ids=lambda case: case.name)
+def test_odd_machine(case, directory):
+    """The message comes, and then the guest."""
+    entry, config, emulator = machines.BUILDERS[case.build](directory)
+    with harness.start(entry, config, emulator) as machine:
+        assert machine.wait(SECONDS, case.message), f"no message like {case.message!r}"
+        assert machine.wait(SECONDS, r"Guest: entered"), "the guest was not started"
+        assert machine.wait(SECONDS, r"Linux version"), "the guest does not run"

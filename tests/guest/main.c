@@ -8,13 +8,18 @@
 #include "tests/guest/tests.h"
 
 static const struct test tests[] = {
-    {"boot", test_boot, false},       {"smp", test_smp, false},       {"cpuid", test_cpuid, false},
-    {"prefix", test_prefix, false},   {"step", test_step, false},     {"vmx", test_vmx, false},
-    {"xsetbv", test_xsetbv, false},   {"msr", test_msr, false},       {"msrs", test_msrs, false},
-    {"control", test_control, false}, {"debug", test_debug, false},   {"vectors", test_vectors, false},
-    {"event", test_event, false},     {"legacy", test_legacy, false}, {"pae", test_pae, false},
-    {"task", test_task, false},       {"random", test_random, false}, {"block", test_block, true},
-    {"triple", test_triple, true},    {"x2apic", test_x2apic, false}, /* stays in x2APIC mode */
+    {"boot", test_boot, false},     {"smp", test_smp, false},
+    {"cpuid", test_cpuid, false},   {"prefix", test_prefix, false},
+    {"step", test_step, false},     {"vmx", test_vmx, false},
+    {"xsetbv", test_xsetbv, false}, {"msr", test_msr, false},
+    {"msrs", test_msrs, false},     {"control", test_control, false},
+    {"debug", test_debug, false},   {"vectors", test_vectors, false},
+    {"event", test_event, false},   {"legacy", test_legacy, false},
+    {"pae", test_pae, false},       {"task", test_task, false},
+    {"random", test_random, false}, {"restart", test_restart, false},
+    {"x2apic", test_x2apic, false}, {"x2restart", test_x2restart, false},
+    {"block", test_block, true}, /* from here on: each needs a run of its own */
+    {"triple", test_triple, true},
 };
 
 struct guest_options guest_options;

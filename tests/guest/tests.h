@@ -13,7 +13,9 @@ extern struct guest_options guest_options;
 
 void test_boot(void);
 void test_smp(void);
+void test_restart(void);
 void test_x2apic(void);
+void test_x2restart(void);
 void test_cpuid(void);
 void test_prefix(void);
 void test_step(void);

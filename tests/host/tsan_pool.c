@@ -7,7 +7,7 @@
 #include "tests/host/mtrr_model.h"
 #include "tests/host/paging_check.h"
 
-enum { THREADS = 8, ROUNDS = 100000, PAGES = 6, HOLD = 3 };
+enum { THREADS = 8, ROUNDS = 1000000, PAGES = 6, HOLD = 3 };
 
 static struct test_pool pages;
 static uint32_t list;

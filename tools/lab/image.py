@@ -51,10 +51,14 @@ def plinth_entry(plinth, options="", modules=(), before=()):
     return Entry([*commands, "boot"], files)
 
 
-def linux_entry(kernel, initrd, command_line="", before=()):
+def linux_entry(kernel, initrd=None, command_line=""):
     """A Linux kernel on the bare machine: the baseline that Plinth is compared to."""
-    commands = [*before, f"linux /vmlinuz {quote(command_line)}", "initrd /initrd.img", "boot"]
-    return Entry(commands, {"vmlinuz": kernel, "initrd.img": initrd})
+    entry = Entry([f"linux /vmlinuz {quote(command_line)}"], {"vmlinuz": kernel})
+    if initrd:
+        entry.files["initrd.img"] = initrd
+        entry.commands.append("initrd /initrd.img")
+    entry.commands.append("boot")
+    return entry
 
 
 def quote(words):

@@ -4,8 +4,10 @@
 #include "arch/x86/vmx/vcpu.h"
 #include "arch/x86/vmx/vmcs.h"
 
+/* 26.2.1.3: an error code is delivered only in protected mode; in real mode exceptions have none. */
 void vcpu_inject_exception(uint8_t vector, bool has_error, uint32_t error)
 {
+    has_error = has_error && vmread_natural(VMCS_GUEST_CR0) & CR0_PE;
     if (has_error)
         vmwrite32(VMCS_ENTRY_EXCEPTION_ERROR_CODE, error);
     vmwrite32(VMCS_ENTRY_INTERRUPTION_INFO, INTERRUPTION_VALID | INTERRUPTION_HARDWARE_EXCEPTION | vector |

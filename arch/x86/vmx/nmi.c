@@ -15,6 +15,8 @@ void nmi_in_root(struct exception_frame *frame)
         frame->rip = (uint64_t)vmx_resume_slow;
     if (frame->rip >= (uint64_t)vmx_launch_begin && frame->rip < (uint64_t)vmx_launch_end)
         frame->rip = (uint64_t)vmx_launch_slow;
+    if (frame->rip >= (uint64_t)vmx_sleep_begin && frame->rip < (uint64_t)vmx_sleep_end)
+        frame->rip = (uint64_t)vmx_sleep_end;
 }
 
 void virt_kick(struct cpu *cpu)
@@ -22,4 +24,11 @@ void virt_kick(struct cpu *cpu)
     __atomic_store_n(&cpu->slow_work, 1, __ATOMIC_RELEASE);
     if (!__atomic_exchange_n(&cpu->kicked, 1, __ATOMIC_ACQ_REL))
         lapic_send(cpu->apic_id, ICR_NMI | ICR_ASSERT);
+}
+
+/* An exit by NMI leaves NMIs blocked until the next IRET (27.5.5): the one that shall wake this CPU would not come. */
+void virt_sleep_unless(const uint32_t *word)
+{
+    vmx_unblock_nmis();
+    vmx_sleep(word);
 }

@@ -58,7 +58,10 @@ const char *vmx_instruction_error(uint32_t number);
 /* vmx_enter.S */
 extern char vmx_exit_entry[], vmx_resume_begin[], vmx_resume_end[], vmx_resume_slow[], vmx_launch_begin[],
     vmx_launch_end[], vmx_launch_slow[];
+extern char vmx_sleep_begin[], vmx_sleep_end[];
 noreturn void vmx_launch(void);
+void vmx_sleep(const uint32_t *word);
+void vmx_unblock_nmis(void);
 
 /* called from there */
 void vmx_exit(struct guest_regs *regs);

@@ -63,6 +63,7 @@ static void decode_exception(struct vm_exit *out)
 
     if ((info & INTERRUPTION_TYPE) == INTERRUPTION_NMI) {
         out->kind = VM_EXIT_NMI;
+        vmx_unblock_nmis(); /* 27.5.5: the exit left them blocked, and entries don't unblock them */
         return;
     }
     out->kind = VM_EXIT_EXCEPTION;

@@ -7,6 +7,7 @@
  * memory is still whole then, whatever has been popped: NMIs have a stack of their own.
  */
 #include "arch/x86/cpu_offsets.h"
+#include "arch/x86/layout.h"
 
     .text
 .macro POP_REGISTERS
@@ -80,3 +81,26 @@ vmx_launch_slow:
     movq %gs:CPU_OFFSET_FRAME, %rsp
     call vmx_slow_work
     jmp vmx_launch_begin
+
+/* void vmx_sleep(const uint32_t *word): HLT unless *word is set. An NMI between the two moves RIP to the end too. */
+    .globl vmx_sleep, vmx_sleep_begin, vmx_sleep_end
+vmx_sleep:
+vmx_sleep_begin:
+    cmpl $0, (%rdi)
+    jne vmx_sleep_end
+    hlt
+vmx_sleep_end:
+    ret
+
+/* void vmx_unblock_nmis(void): an IRET to the caller, which ends blocking by NMI */
+    .globl vmx_unblock_nmis
+vmx_unblock_nmis:
+    movq %rsp, %rax
+    pushq $SELECTOR_DATA
+    pushq %rax
+    pushfq
+    pushq $SELECTOR_CODE
+    leaq 1f(%rip), %rcx
+    pushq %rcx
+    iretq
+1:  ret

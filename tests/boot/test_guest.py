@@ -1,0 +1,33 @@
+"""The built-in test guest (tests/guest): what it observes on Plinth is what it observes on the bare machine."""
+
+import difflib
+
+import pytest
+
+import cases
+import harness
+import machines
+from lab.machine import Config
+
+
+def observations(entry, config, seconds):
+    """The lines that must agree."""
+    with harness.start(entry, config) as machine:
+        ended = machine.wait_end(seconds)
+        lines = [line for line in machine.text.splitlines() if line.startswith("= ")]
+        assert ended, f"the guest did not end in {seconds} s:\n{harness.tail(machine)}"
+    return lines
+
+
+@pytest.mark.parametrize("case", cases.GUEST, ids=lambda case: case.name)
+def test_guest(case, directory):
+    """The same program, twice."""
+    (directory / "bare").mkdir()
+    bare = Config(directory=directory / "bare", cpus=case.cpus, memory=128, model=case.model)
+    expected = observations(machines.guest_bare(case.words), bare, case.seconds)
+    config = Config(directory=directory, cpus=case.cpus, memory=128, model=case.model)
+    observed = observations(machines.guest_on_plinth(case.words, case.options), config, case.seconds)
+    assert expected, "the guest observes nothing on the bare machine"
+    assert not [line for line in observed if line.startswith(("= FAIL", "= ERROR"))]
+    difference = [line for line in difflib.unified_diff(expected, observed, "bare", "Plinth", lineterm="", n=0)]
+    assert not difference, "\n".join(difference)
