@@ -18,20 +18,25 @@ void block_plan(struct block *block, uint64_t image_bytes, unsigned cpus, unsign
     block->range = (struct range){0, size};
 }
 
+/* Inside one GiB, so that one page directory of the EPT leads to all of it (mm/ept_view.h). */
 bool block_place(struct block *block, const struct memmap *map, const struct range *avoid, size_t avoid_count,
                  struct error *error)
 {
-    const struct range within = {1 * MIB, 4 * GIB};
     uint64_t size = range_size(block->range);
     uint64_t start;
 
-    if (!memmap_find_high(map, size, BLOCK_ALIGN, within, avoid, avoid_count, &start))
-        return fail(error,
-                    "Memory: no %lu KiB of free RAM in one piece below 4 GiB for Plinth: the machine has too little "
-                    "memory, or the boot modules fill it",
-                    size / KIB);
-    block->range = (struct range){start, start + size};
-    return true;
+    for (uint64_t top = 4 * GIB; top; top -= GIB) {
+        const struct range within = {top == GIB ? 1 * MIB : top - GIB, top};
+
+        if (memmap_find_high(map, size, BLOCK_ALIGN, within, avoid, avoid_count, &start)) {
+            block->range = (struct range){start, start + size};
+            return true;
+        }
+    }
+    return fail(error,
+                "Memory: no %lu KiB of free RAM in one piece below 4 GiB for Plinth: the machine has too little "
+                "memory, or the boot modules fill it",
+                size / KIB);
 }
 
 void block_move_in(const struct block *block)

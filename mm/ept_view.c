@@ -29,44 +29,36 @@ static uint64_t shared_entry(const struct ept *ept, uint64_t address, unsigned l
     return level == 1 ? entry & ~format->leaf : entry;
 }
 
-/* Is the entry that leads to `address` at `level` one of the view's own path? */
-static bool on_path(const struct ept_view *view, uint64_t address, unsigned level)
+/* Does the entry of `level` that covers `address` lead to the view's own range? */
+static bool is_own(const struct ept_view *view, uint64_t address, unsigned level)
 {
-    return !((address ^ view->page) & ~(pgtable_size(level) - 1));
+    uint64_t size = pgtable_size(level), start = ALIGN_DOWN(address, size);
+
+    return range_overlaps((struct range){start, start + size}, view->range);
 }
 
-static void copy_table(struct ept_view *view, unsigned level)
+static uint64_t view_entry(const struct ept_view *view, uint64_t address, unsigned level)
+{
+    if (!is_own(view, address, level))
+        return shared_entry(view->ept, address, level);
+    if (level == 1)
+        return view->leaf;
+    return pool_physical(view->ept->table.pool, view->tables[level - 1]) | view->ept->format.table;
+}
+
+/* The page table serves every 2 MiB piece of the range: all its entries are the leaf then. */
+static void fill_table(struct ept_view *view, unsigned level)
 {
     uint64_t size = pgtable_size(level);
-    uint64_t start = level == PGTABLE_LEVELS ? 0 : ALIGN_DOWN(view->page, size * PGTABLE_ENTRIES);
+    uint64_t start = level == PGTABLE_LEVELS ? 0 : ALIGN_DOWN(view->range.start, size * PGTABLE_ENTRIES);
 
-    for (unsigned i = 0; i < PGTABLE_ENTRIES; i++) {
-        uint64_t address = start + i * size;
-
-        if (!on_path(view, address, level))
-            store(&view->tables[level][i], shared_entry(view->ept, address, level));
-    }
+    for (unsigned i = 0; i < PGTABLE_ENTRIES; i++)
+        store(&view->tables[level][i], view_entry(view, start + i * size, level));
 }
 
-void ept_view_refresh(struct ept_view *view)
+bool ept_view_init(struct ept_view *view, struct ept *ept)
 {
-    for (unsigned level = PGTABLE_LEVELS; level > 0; level--)
-        copy_table(view, level);
-}
-
-static void link_path(struct ept_view *view)
-{
-    struct pool *pool = view->ept->table.pool;
-
-    for (unsigned level = PGTABLE_LEVELS; level > 1; level--)
-        store(&view->tables[level][pgtable_index(view->page, level)],
-              pool_physical(pool, view->tables[level - 1]) | view->ept->format.table);
-    store(&view->tables[1][pgtable_index(view->page, 1)], shared_entry(view->ept, view->page, 1));
-}
-
-bool ept_view_init(struct ept_view *view, struct ept *ept, uint64_t page)
-{
-    *view = (struct ept_view){.ept = ept, .page = page};
+    *view = (struct ept_view){.ept = ept};
     for (unsigned level = 1; level <= PGTABLE_LEVELS; level++) {
         view->tables[level] = pool_get(ept->table.pool);
         if (!view->tables[level]) {
@@ -75,22 +67,22 @@ bool ept_view_init(struct ept_view *view, struct ept *ept, uint64_t page)
             return false;
         }
     }
-    ept_view_refresh(view);
-    link_path(view);
     return true;
 }
 
-void ept_view_set(struct ept_view *view, uint64_t physical, uint64_t rights)
+void ept_view_aim(struct ept_view *view, struct range range, uint64_t physical)
 {
-    store(&view->tables[1][pgtable_index(view->page, 1)],
-          physical | ept_attributes(view->ept, view->page, physical, rights));
+    view->range = range;
+    view->leaf = physical | ept_attributes(view->ept, range.start, physical, EPT_ALL);
+    for (unsigned level = PGTABLE_LEVELS; level > 0; level--)
+        fill_table(view, level);
 }
 
 void ept_view_sync(struct ept_view *view, uint64_t address)
 {
     unsigned level = PGTABLE_LEVELS;
 
-    while (level > 0 && on_path(view, address, level))
+    while (level > 0 && is_own(view, address, level))
         level--;
     if (level > 0)
         store(&view->tables[level][pgtable_index(address, level)], shared_entry(view->ept, address, level));

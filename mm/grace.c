@@ -1,7 +1,8 @@
 /*
  * Grace periods by epochs. The one subtle place is a CPU that wakes while another looks whether it is quiet: both sides
  * first write, then read, in one order that all agree on (sequentially consistent), so either the waiter sees the CPU
- * awake, or the CPU sees the new epoch, and invalidates before it uses anything. tests/model/grace.pml checks it.
+ * awake, or the CPU sees the new epoch, and invalidates before it uses anything. tests/model/grace.pml checks the
+ * scheme, assuming such an order.
  */
 #include "mm/grace.h"
 
@@ -63,17 +64,19 @@ static unsigned free_waiting(struct grace_reclaim *reclaim, struct pool *pool)
     return count;
 }
 
-unsigned grace_reclaim(struct grace *grace, struct grace_reclaim *reclaim, struct pgtable *table)
+unsigned grace_reclaim(struct grace *grace, struct grace_reclaim *reclaim, struct pgtable *table, bool *begun)
 {
     unsigned freed = 0;
 
+    *begun = false;
     if (__atomic_exchange_n(&reclaim->busy, true, __ATOMIC_ACQUIRE))
         return 0;
     if (reclaim->waiting && grace_over(grace, reclaim->epoch))
         freed = free_waiting(reclaim, table->pool);
     if (!reclaim->waiting) {
         reclaim->waiting = pool_list_take(&table->retired);
-        if (reclaim->waiting)
+        *begun = reclaim->waiting != 0;
+        if (*begun)
             reclaim->epoch = grace_begin(grace);
     }
     __atomic_store_n(&reclaim->busy, false, __ATOMIC_RELEASE);

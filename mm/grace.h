@@ -24,7 +24,10 @@ struct grace {
 /* All CPUs are quiet at first. `cpus` stays with the caller. */
 void grace_init(struct grace *grace, struct grace_cpu *cpus, unsigned count);
 
-/* The change is made: starts an epoch and returns it. Any CPU. */
+/*
+ * The change is made: starts an epoch and returns it. Any CPU. After it, and before the first grace_over(), the caller
+ * has to make every CPU look at grace_due() before its next entry (set its slow_work; a kick only if it can't wait).
+ */
 uint64_t grace_begin(struct grace *grace);
 
 /* Must this CPU invalidate before it enters the guest? */
@@ -34,9 +37,10 @@ static inline bool grace_due(const struct grace *grace, unsigned cpu)
 }
 
 /*
- * What a CPU does when it is due, in this order: epoch = grace_epoch(); INVEPT; grace_pass(epoch). It holds no pointer
- * into the tables across it. Also to be done by a CPU in root mode while it waits for others, or two would wait for
- * each other.
+ * What a CPU does when it is due, in this order: epoch = grace_epoch(); make its view afresh, if it is in one
+ * (mm/ept_view.h: the copies in it may lead to tables about to be freed); INVEPT; grace_pass(epoch). It holds no
+ * pointer into the tables across it. Also to be done by a CPU in root mode while it waits for others, or two would wait
+ * for each other.
  */
 uint64_t grace_epoch(const struct grace *grace);
 void grace_pass(struct grace *grace, unsigned cpu, uint64_t epoch);
@@ -59,6 +63,7 @@ struct grace_reclaim {
 
 /*
  * One step: tables whose grace period is over go to the pool, those retired since start theirs. Never waits; when
- * another CPU is at it, does nothing. Returns how many pages the pool got.
+ * another CPU is at it, does nothing. Returns how many pages the pool got. `*begun`: an epoch was begun, see
+ * grace_begin().
  */
-unsigned grace_reclaim(struct grace *grace, struct grace_reclaim *reclaim, struct pgtable *table);
+unsigned grace_reclaim(struct grace *grace, struct grace_reclaim *reclaim, struct pgtable *table, bool *begun);

@@ -79,19 +79,24 @@ unsigned pgtable_reclaim(struct pgtable *table)
 /* A change of a range, as data: what every entry in it shall become. */
 struct change {
     uint64_t end;
-    uint64_t offset;     /* physical - virtual; map only */
-    uint64_t attributes; /* map: all of them, 0 unmaps; modify: the new value of the bits in `mask` */
-    uint64_t mask;       /* 0: map */
-    uint64_t except;     /* modify: leave leaves alone that have one of these bits */
+    uint64_t offset;          /* map: physical - virtual */
+    uint64_t attributes;      /* map: all of them; 0 unmaps */
+    struct pgtable_bits bits; /* modify; its mask is 0 for map */
 };
 
 enum step { STEP_DONE, STEP_AGAIN, STEP_NO_MEMORY };
 
+static uint64_t modified(const struct pgtable_bits *bits, uint64_t entry)
+{
+    if (!entry || (entry & bits->except) || (entry & bits->only) != bits->only)
+        return entry;
+    return (entry & ~bits->mask) | (bits->value & bits->mask);
+}
+
 static uint64_t wanted(const struct pgtable_format *format, const struct change *change, const struct pgtable_leaf *at)
 {
-    if (change->mask)
-        return !at->entry || (at->entry & change->except) ? at->entry
-                                                          : (at->entry & ~change->mask) | change->attributes;
+    if (change->bits.mask)
+        return modified(&change->bits, at->entry);
     if (!change->attributes)
         return 0;
     return leaf_entry(format, at->level, at->start + change->offset, change->attributes);
@@ -105,7 +110,7 @@ static bool settles(const struct pgtable_format *format, const struct change *ch
 
     if (at->start != address || change->end - address < size)
         return false;
-    if (change->mask)
+    if (change->bits.mask)
         return !pgtable_is_table(format, at->level, at->entry);
     if (!change->attributes)
         return true;
@@ -135,11 +140,12 @@ static enum step change_one(struct pgtable *table, const struct change *change, 
     const struct pgtable_format *format = table->format;
     struct pgtable_leaf at = find(table, change, *address);
     uint64_t new = wanted(format, change, &at);
+    uint64_t ignored = format->volatile_bits & ~change->bits.mask;
     bool was_table = pgtable_is_table(format, at.level, at.entry);
 
     if (at.entry & PGTABLE_HELD)
         return STEP_AGAIN;
-    if (was_table || ((at.entry ^ new) & ~format->volatile_bits)) {
+    if (was_table || ((at.entry ^ new) & ~ignored)) {
         if (!settles(format, change, &at, *address))
             return pgtable_install_table(table, &at) ? STEP_AGAIN : STEP_NO_MEMORY;
         if (!pgtable_exchange(at.slot, at.entry, new))
@@ -171,16 +177,16 @@ bool pgtable_map(struct pgtable *table, uint64_t start, uint64_t end, uint64_t p
     return apply(table, &change, start);
 }
 
-bool pgtable_modify(struct pgtable *table, uint64_t start, uint64_t end, uint64_t mask, uint64_t value, uint64_t except)
+bool pgtable_modify(struct pgtable *table, uint64_t start, uint64_t end, struct pgtable_bits bits)
 {
-    struct change change = {.end = end, .attributes = value & mask, .mask = mask, .except = except};
+    struct change change = {.end = end, .bits = bits};
 
     return apply(table, &change, start);
 }
 
 bool pgtable_protect(struct pgtable *table, uint64_t start, uint64_t end, uint64_t rights)
 {
-    return pgtable_modify(table, start, end, table->format->rights, rights, 0);
+    return pgtable_modify(table, start, end, (struct pgtable_bits){.mask = table->format->rights, .value = rights});
 }
 
 enum pgtable_fill pgtable_fill(struct pgtable *table, uint64_t start, unsigned level, uint64_t physical,

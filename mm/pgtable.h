@@ -70,10 +70,17 @@ struct pgtable_leaf {
  */
 must_check bool pgtable_protect(struct pgtable *table, uint64_t start, uint64_t end, uint64_t rights);
 
-/* The same for any attribute bits: those in `mask` become `value`, but in leaves that have a bit of `except` set.
- * `mask` is not 0. */
-must_check bool pgtable_modify(struct pgtable *table, uint64_t start, uint64_t end, uint64_t mask, uint64_t value,
-                               uint64_t except);
+/* A change of attribute bits, made in every leaf that has all bits of `only` and none of `except`. */
+struct pgtable_bits {
+    uint64_t mask;  /* the bits that change; not 0 */
+    uint64_t value; /* what they become */
+    uint64_t only;
+    uint64_t except;
+};
+
+/* Makes it in [start, end); absent entries stay absent. Splits and fails like pgtable_protect, which is a case of it.
+ */
+must_check bool pgtable_modify(struct pgtable *table, uint64_t start, uint64_t end, struct pgtable_bits bits);
 
 enum pgtable_fill { PGTABLE_FILLED, PGTABLE_OCCUPIED, PGTABLE_NO_MEMORY };
 

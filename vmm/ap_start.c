@@ -10,6 +10,7 @@
 #include "lib/log.h"
 #include "lib/options.h"
 #include "lib/string.h"
+#include "vmm/apic_trap.h"
 #include "vmm/vmm.h"
 
 enum { MAILBOX_INIT = BIT(8), MAILBOX_STARTUP = BIT(9), MAILBOX_VECTOR = 0xff };
@@ -31,13 +32,13 @@ static bool is_bochs(const struct acpi_info *acpi)
 
 static enum ap_start choose(const struct acpi_info *acpi, const char **reason)
 {
-    *reason = "as the ap_start option says";
+    *reason = "as asked for";
     if (options.ap_start != AP_START_AUTO)
         return options.ap_start;
-    *reason = "Bochs's wait-for-SIPI is broken";
+    *reason = "as Bochs's wait-for-SIPI is broken";
     if (is_bochs(acpi))
         return AP_START_ICR;
-    *reason = virt_has_wait_for_sipi() ? "the CPU has wait-for-SIPI" : "the CPU has no wait-for-SIPI";
+    *reason = virt_has_wait_for_sipi() ? "as the CPU has wait-for-SIPI" : "as the CPU has no wait-for-SIPI";
     return virt_has_wait_for_sipi() ? AP_START_WAIT : AP_START_ICR;
 }
 
@@ -50,7 +51,7 @@ bool ap_start_init(const struct acpi_info *acpi, struct error *error)
         return fail(error, "ap_start=wait: this CPU has no wait-for-SIPI activity state (IA32_VMX_MISC bit 8): use "
                            "ap_start=icr or leave it out");
     started_count = 1;
-    log_debug("ap_start=%s: %s", mode == AP_START_WAIT ? "wait" : "icr", reason);
+    log_info("AP start: ap_start=%s, %s", mode == AP_START_WAIT ? "wait" : "icr", reason);
     return true;
 }
 

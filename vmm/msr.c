@@ -4,6 +4,7 @@
 #include "arch/x86/instr.h"
 #include "arch/x86/regs.h"
 #include "lib/log.h"
+#include "vmm/apic_trap.h"
 #include "vmm/vmm.h"
 
 enum msr_policy {

@@ -9,6 +9,8 @@
 #include "arch/x86/reset.h"
 #include "lib/log.h"
 #include "lib/options.h"
+#include "vmm/ap_start.h"
+#include "vmm/apic_trap.h"
 
 static enum exit_action handle_xsetbv(const struct guest_regs *regs)
 {
@@ -66,12 +68,6 @@ static enum exit_action handle_nmi_window(void)
     return ACTION_RESUME;
 }
 
-static enum exit_action handle_stepped(void)
-{
-    apic_trap_stepped();
-    return ACTION_RESUME;
-}
-
 static enum exit_action handle_init(void)
 {
     ap_start_handle_init();
@@ -86,7 +82,10 @@ static enum exit_action handle_startup(uint8_t vector)
 
 enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit)
 {
-    apic_trap_leave_view();
+    struct detour *detour = &vmm_cpu(cpu_this())->detour;
+    enum detour_purpose purpose = detour->purpose;
+
+    detour_end(detour);
     switch (exit->kind) {
     case VM_EXIT_CPUID:
         vmm_cpuid(regs);
@@ -114,7 +113,8 @@ enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit)
     case VM_EXIT_EXCEPTION:
         return handle_exception(exit);
     case VM_EXIT_STEPPED:
-        return handle_stepped();
+        memory_stepped(purpose);
+        return ACTION_RESUME;
     case VM_EXIT_INIT:
         return handle_init();
     case VM_EXIT_STARTUP:
@@ -140,20 +140,20 @@ void vmm_slow_work(struct cpu *cpu)
 
 uint32_t vmm_cpu_pages(void)
 {
-    return 2 + PGTABLE_LEVELS; /* struct vmm_cpu, scratch page, view */
+    return 1 + PGTABLE_LEVELS; /* the detour's page and tables */
 }
 
 static bool create_cpus(struct pool *pool, const struct mtrr_state *mtrr, struct error *error)
 {
-    _Static_assert(sizeof(struct vmm_cpu) <= PAGE_SIZE, "struct vmm_cpu takes one page of the pool");
+    _Static_assert(sizeof(struct vmm_cpu) <= CPU_STRUCT_END - CPU_STRUCT - CPU_VMM_OFFSET, "one page a CPU");
 
     for (uint32_t i = 0; i < cpu_count; i++) {
-        struct vmm_cpu *v = pool_get(pool);
+        struct vmm_cpu *v = (struct vmm_cpu *)((char *)cpu_at(i) + CPU_VMM_OFFSET);
 
-        if (!v)
-            return fail(error, "Memory: the page pool has no page for cpu%u: report this as a defect", i);
-        v->mtrr = *mtrr;
+        *v = (struct vmm_cpu){.mtrr = *mtrr};
         cpu_at(i)->vmm = v;
+        if (!detour_init(&v->detour, pool, guest_ept))
+            return fail(error, "Memory: the page pool has no pages for cpu%u's detour: report this as a defect", i);
     }
     return true;
 }
@@ -164,7 +164,7 @@ bool vmm_init(struct pool *pool, struct ept *ept, const struct mtrr_state *mtrr,
     guest_ept = ept;
     cpuid_init();
     msr_init();
-    return create_cpus(pool, mtrr, error) && ap_start_init(acpi, error) && apic_trap_install(pool, error);
+    return create_cpus(pool, mtrr, error) && ap_start_init(acpi, error) && apic_trap_install(error);
 }
 
 void vmm_run_boot_cpu(const struct entry32 *entry)

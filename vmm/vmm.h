@@ -8,19 +8,16 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/virt.h"
 #include "mm/ept.h"
-#include "mm/ept_view.h"
 #include "mm/mtrr.h"
-#include "vmm/ap_start.h"
+#include "vmm/detour.h"
 
-/* What vmm/ keeps for each CPU; a page of the pool. */
+/* What vmm/ keeps for each CPU, in the page of its struct cpu. */
 struct vmm_cpu {
-    uint32_t mailbox; /* ap_start.c: INIT and SIPI sent by other CPUs */
-    bool started;     /* runs guest code: not waiting for a SIPI */
-    bool in_view;     /* apic_trap.c: one instruction runs against the scratch page */
-    uint32_t trapped_register;
-    struct ept_view view;
-    uint8_t *scratch;
-    uint64_t scratch_physical;
+    uint32_t mailbox;          /* ap_start.c: INIT and SIPI sent by other CPUs */
+    bool started;              /* runs guest code: not waiting for a SIPI */
+    uint32_t trapped_register; /* apic_trap.c */
+    uint32_t block_accesses;   /* memory.c: how often the guest has touched Plinth's block on this CPU */
+    struct detour detour;
     struct mtrr_state mtrr; /* the guest's */
 };
 
@@ -52,12 +49,4 @@ enum exit_action msr_write(struct guest_regs *regs);
 extern struct ept *guest_ept;
 uint64_t guest_ept_pointer(void);
 enum exit_action memory_exit(const struct vm_exit *exit);
-
-/* apic_trap.c: seeing the guest's writes to the ICR */
-must_check bool apic_trap_install(struct pool *pool, struct error *error);
-void apic_trap_remove(void);                       /* any CPU */
-must_check bool apic_trap_write(uint64_t address); /* a write to `address` was refused: true if it was the APIC's */
-void apic_trap_sync_view(uint64_t address); /* the shared EPT has something there that this CPU's view may lack */
-void apic_trap_leave_view(void);            /* first thing in every exit */
-void apic_trap_stepped(void);
-must_check bool apic_trap_x2apic_icr(uint64_t value); /* true if the write was carried out by message */
+void memory_stepped(enum detour_purpose purpose); /* the instruction of a detour is done */

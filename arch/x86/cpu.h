@@ -46,6 +46,10 @@ struct cpu {
 _Static_assert(offsetof(struct cpu, slow_work) == CPU_OFFSET_SLOW_WORK, "vmx_enter.S");
 _Static_assert(offsetof(struct cpu, frame) == CPU_OFFSET_FRAME, "vmx_enter.S");
 
+/* The page of struct cpu also holds what the backend and vmm/ keep for the CPU. */
+enum { CPU_VCPU_OFFSET = 512, CPU_VMM_OFFSET = 2560 };
+_Static_assert(sizeof(struct cpu) <= CPU_VCPU_OFFSET, "struct vcpu follows");
+
 /* Pages of the block a CPU takes: main stack, three IST stacks, the struct; behind them what the backend asks for. */
 enum {
     CPU_STACK_PAGES = (CPU_STACK_TOP - CPU_STACK_BOTTOM) / 4096,

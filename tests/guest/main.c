@@ -19,7 +19,7 @@ static const struct test tests[] = {
     {"random", test_random, false}, {"restart", test_restart, false},
     {"x2apic", test_x2apic, false}, {"x2restart", test_x2restart, false},
     {"block", test_block, true}, /* from here on: each needs a run of its own */
-    {"triple", test_triple, true},
+    {"triple", test_triple, true},  {"bench", test_bench, true},
 };
 
 struct guest_options guest_options;

@@ -62,17 +62,22 @@ static void blocked_nmi(void)
 
 struct ping {
     struct cpu *target;
-    volatile uint32_t answered;
-    uint32_t lost;
     uint32_t command;
+    uint32_t taken, lost, doubled;
+    volatile uint32_t answered, finished;
 };
+
+static volatile uint32_t *ping_counter(const struct ping *ping)
+{
+    return ping->command == ICR_NMI ? &ping->target->nmis : &ping->target->interrupts[ping->command & 0xff];
+}
 
 /* One at a time, each after the last was seen: none may be lost, wherever the target is. */
 static void ping_target(void *argument)
 {
     struct ping *ping = argument;
-    volatile uint32_t *seen =
-        ping->command == ICR_NMI ? &ping->target->nmis : &ping->target->interrupts[ping->command & 0xff];
+    volatile uint32_t *seen = ping_counter(ping);
+    uint32_t first = *seen;
 
     for (unsigned i = 0; i < 200; i++) {
         uint32_t before = *seen;
@@ -82,8 +87,28 @@ static void ping_target(void *argument)
         while (*seen == before && spins++ < 200000)
             pause();
         ping->lost += *seen == before;
+        if (*seen > before + 1)
+            ping->doubled = i + 1;
     }
+    ping->taken = *seen - first;
     ping->answered = 1;
+    while (!ping->finished) { /* it may have halted after its last look */
+        apic_send(ping->target->apic_id, ping->command);
+        for (unsigned spins = 0; spins < 10000 && !ping->finished; spins++)
+            pause();
+    }
+}
+
+static void wait_running(const struct ping *ping)
+{
+    while (!ping->answered)
+        pause();
+}
+
+static void wait_halted_for_nmi(const struct ping *ping)
+{
+    while (!ping->answered)
+        __asm__ volatile("hlt" : : : "memory");
 }
 
 static void start_job(struct cpu *cpu, job_t *job, void *argument)
@@ -107,19 +132,20 @@ static void wait_halted(const struct ping *ping)
 static void from_other(struct cpu *other, const char *name, uint32_t command, void (*wait)(const struct ping *))
 {
     struct cpu *cpu = this_cpu();
-    struct ping ping = {cpu, 0, 0, command};
-    uint32_t before = cpu->nmis + cpu->interrupts[0x50], taken;
+    struct ping ping = {.target = cpu, .command = command};
 
     start_job(other, ping_target, &ping);
     if (command != ICR_NMI)
         __asm__ volatile("sti");
     wait(&ping);
-    __asm__ volatile("cli");
+    ping.finished = 1;
     while (other->job)
         pause();
-    taken = cpu->nmis + cpu->interrupts[0x50] - before;
-    observe("%s from cpu%u: %u taken, %u lost", name, other->index, taken, ping.lost);
-    check(taken == 200 && !ping.lost, "%s from cpu%u: %u taken, %u lost of 200", name, other->index, taken, ping.lost);
+    settle(); /* the last of the wake-up calls */
+    __asm__ volatile("cli");
+    observe("%s from cpu%u: %u taken, %u lost", name, other->index, ping.taken, ping.lost);
+    check(ping.taken == 200 && !ping.lost, "%s from cpu%u: %u taken, %u lost, doubled at %u of 200", name, other->index,
+          ping.taken, ping.lost, ping.doubled);
 }
 
 static void self_interrupts(void)
@@ -187,8 +213,10 @@ void test_event(void)
 
         if (!other->starts && !smp_start(other))
             continue;
+        from_other(other, "NMI while it runs", ICR_NMI, wait_running);
         from_other(other, "NMI while it exits", ICR_NMI, wait_with_exits);
         from_other(other, "interrupt while it exits", ICR_FIXED | 0x50, wait_with_exits);
+        from_other(other, "NMI while it halts", ICR_NMI, wait_halted_for_nmi);
         from_other(other, "interrupt while it halts", ICR_FIXED | 0x50, wait_halted);
     }
 }

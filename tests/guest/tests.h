@@ -31,5 +31,6 @@ void test_legacy(void);
 void test_pae(void);
 void test_task(void);
 void test_random(void);
+void test_bench(void);
 void test_block(void);
 void test_triple(void);

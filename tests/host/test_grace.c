@@ -8,6 +8,8 @@ enum { CPUS = 3 };
 
 static struct grace_cpu cpus[CPUS];
 static struct grace grace;
+static struct grace_reclaim reclaim;
+static struct ept_world world;
 
 static void start_all(void)
 {
@@ -76,28 +78,28 @@ static void quiet_cpus_are_not_waited_for(void **state)
 
 static void tables_are_freed_after_their_period(void **state)
 {
-    struct grace_reclaim reclaim = {0};
-    struct ept_world world;
+    bool begun;
     uint64_t epoch;
     unsigned used;
 
     (void)state;
     start_all();
     assert_true(ept_world_init(&world, usual_mtrr(), (struct range){0xbfc00000, 0xc0000000}, true, 32));
-    assert_int_equal(grace_reclaim(&grace, &reclaim, &world.ept.table), 0);
+    assert_int_equal(grace_reclaim(&grace, &reclaim, &world.ept.table, &begun), 0);
     assert_int_equal(reclaim.waiting, 0);
     assert_true(ept_protect(&world.ept, 5 * GIB, 5 * GIB + PAGE_SIZE, EPT_READ)); /* two tables */
     assert_true(pgtable_map(&world.ept.table, 5 * GIB, 6 * GIB, 0, 0));
     used = world.pages.pool.used;
-    assert_int_equal(grace_reclaim(&grace, &reclaim, &world.ept.table), 0); /* starts the period */
+    assert_int_equal(grace_reclaim(&grace, &reclaim, &world.ept.table, &begun), 0);
+    assert_true(begun);
     epoch = reclaim.epoch;
     for (unsigned i = 0; i < CPUS; i++) {
-        assert_int_equal(grace_reclaim(&grace, &reclaim, &world.ept.table), 0);
+        assert_int_equal(grace_reclaim(&grace, &reclaim, &world.ept.table, &begun), 0);
         grace_pass(&grace, i, epoch);
     }
-    assert_int_equal(grace_reclaim(&grace, &reclaim, &world.ept.table), 2);
+    assert_int_equal(grace_reclaim(&grace, &reclaim, &world.ept.table, &begun), 2);
     assert_int_equal(world.pages.pool.used, used - 2);
-    assert_int_equal(grace_reclaim(&grace, &reclaim, &world.ept.table), 0);
+    assert_int_equal(grace_reclaim(&grace, &reclaim, &world.ept.table, &begun), 0);
     ept_world_fini(&world);
 }
 

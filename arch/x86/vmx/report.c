@@ -42,6 +42,15 @@ void vmx_entry_failed(void)
     crash("VM entry failed with instruction error %u: %s", error, vmx_instruction_error(error));
 }
 
+/* False for a field that this CPU doesn't have. */
+static bool vmread_field(uint64_t encoding, uint64_t *value)
+{
+    bool failed;
+
+    asm volatile("vmread %2, %1" : "=@ccbe"(failed), "=r"(*value) : "r"(encoding));
+    return !failed;
+}
+
 /* Every field that is known here, by name, those that are 0 left out: a failed entry is found by its field. */
 static void dump_vmcs(void)
 {
@@ -54,9 +63,9 @@ static void dump_vmcs(void)
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(fields); i++) {
-        uint64_t value = vmread_raw(fields[i].encoding);
+        uint64_t value;
 
-        if (value)
+        if (vmread_field(fields[i].encoding, &value) && value)
             log_error("  %-30s %lx", fields[i].name, value);
     }
 }

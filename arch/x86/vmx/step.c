@@ -1,6 +1,8 @@
 /*
  * Letting the guest execute exactly one instruction, all events held off: by the monitor trap flag where the CPU has it
- * (SDM vol. 3, 25.5.2), else by RFLAGS.TF with every exception intercepted. Any other exit on the way cancels the step;
+ * (SDM vol. 3, 25.5.2), else by RFLAGS.TF with every exception intercepted. Where the exit came in the middle of an
+ * event's delivery, the delivery is what is repeated, and without a monitor trap flag the preemption timer (25.5.1),
+ * which has run out when it starts, ends the guest's time right after it. Any other exit on the way cancels the step;
  * the guest then comes back to the same instruction.
  */
 #include "arch/x86/instr.h"
@@ -18,61 +20,101 @@ static bool has_monitor_trap_flag(void)
     return vmx.capabilities.primary >> 32 & PRIMARY_MONITOR_TRAP_FLAG;
 }
 
-void vcpu_step_begin(void)
+static bool has_preemption_timer(void)
 {
-    struct vcpu *vcpu = cpu_this()->vcpu;
+    return vmx.capabilities.pin >> 32 & PIN_PREEMPTION_TIMER;
+}
+
+static enum step_means choose_means(void)
+{
+    if (has_monitor_trap_flag())
+        return STEP_MONITOR_TRAP_FLAG;
+    if (vmread32(VMCS_IDT_VECTORING_INFO) & INTERRUPTION_VALID && has_preemption_timer())
+        return STEP_PREEMPTION_TIMER;
+    return STEP_TRAP_FLAG;
+}
+
+/* With TF set, an STI or MOV SS shadow would need a pending #DB (26.3.1.5); IF is 0, so the shadow says nothing anyway.
+ */
+static void begin_trap_flag(struct vcpu *vcpu)
+{
     uint64_t rflags = vmread_natural(VMCS_GUEST_RFLAGS);
     uint32_t interruptibility = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
 
-    vcpu->stepping = true;
     vcpu->step_saved.rflags = rflags;
     vcpu->step_saved.interruptibility = interruptibility;
     vcpu->step_saved.debugctl = vmread64(VMCS_GUEST_DEBUGCTL);
-    rflags &= ~RFLAGS_IF;
-    if (has_monitor_trap_flag()) {
-        vmwrite32(VMCS_PRIMARY_CONTROLS, vmread32(VMCS_PRIMARY_CONTROLS) | PRIMARY_MONITOR_TRAP_FLAG);
-    } else {
-        rflags |= RFLAGS_TF;
-        vmwrite32(VMCS_EXCEPTION_BITMAP, ~0u);
-        vmwrite64(VMCS_GUEST_DEBUGCTL, vcpu->step_saved.debugctl & ~(uint64_t)DEBUGCTL_BTF);
-    }
-    /* with TF set, an STI or MOV SS shadow would need a pending #DB (26.3.1.5); IF is 0, so the shadow says nothing
-     * anyway */
+    vmwrite32(VMCS_EXCEPTION_BITMAP, ~0u);
+    vmwrite64(VMCS_GUEST_DEBUGCTL, vcpu->step_saved.debugctl & ~(uint64_t)DEBUGCTL_BTF);
     vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, interruptibility & ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
-    vmwrite_natural(VMCS_GUEST_RFLAGS, rflags);
+    vmwrite_natural(VMCS_GUEST_RFLAGS, (rflags & ~RFLAGS_IF) | RFLAGS_TF);
+}
+
+void vcpu_step_begin(void)
+{
+    struct vcpu *vcpu = cpu_this()->vcpu;
+
+    vcpu->step = choose_means();
+    switch (vcpu->step) {
+    case STEP_NONE:
+        break;
+    case STEP_MONITOR_TRAP_FLAG: /* events come only after it (25.5.2) */
+        vmwrite32(VMCS_PRIMARY_CONTROLS, vmread32(VMCS_PRIMARY_CONTROLS) | PRIMARY_MONITOR_TRAP_FLAG);
+        break;
+    case STEP_PREEMPTION_TIMER:
+        vmwrite32(VMCS_PREEMPTION_TIMER_VALUE, 0);
+        vmwrite32(VMCS_PIN_BASED_CONTROLS, vmread32(VMCS_PIN_BASED_CONTROLS) | PIN_PREEMPTION_TIMER);
+        break;
+    case STEP_TRAP_FLAG:
+        begin_trap_flag(vcpu);
+        break;
+    }
 }
 
 static bool is_single_step(uint32_t reason)
 {
     uint32_t info = vmread32(VMCS_EXIT_INTERRUPTION_INFO);
 
-    if (reason == EXIT_MONITOR_TRAP_FLAG)
-        return true;
     return reason == EXIT_EXCEPTION_OR_NMI && (info & INTERRUPTION_VECTOR) == VECTOR_DB &&
            (info & INTERRUPTION_TYPE) == INTERRUPTION_HARDWARE_EXCEPTION &&
            vmread_natural(VMCS_EXIT_QUALIFICATION) & DB_QUALIFICATION_BS;
 }
 
-bool vmx_step_end(struct vcpu *vcpu, uint32_t reason)
+static bool end_trap_flag(const struct vcpu *vcpu, uint32_t reason)
 {
     const uint64_t changed = RFLAGS_IF | RFLAGS_TF;
+    const uint32_t shadows = BLOCKING_BY_STI | BLOCKING_BY_MOV_SS;
     uint64_t rflags = vmread_natural(VMCS_GUEST_RFLAGS);
     bool done = is_single_step(reason);
 
-    vcpu->stepping = false;
     vmwrite_natural(VMCS_GUEST_RFLAGS, (rflags & ~changed) | (vcpu->step_saved.rflags & changed));
-    if (has_monitor_trap_flag()) {
-        vmwrite32(VMCS_PRIMARY_CONTROLS, vmread32(VMCS_PRIMARY_CONTROLS) & ~(uint32_t)PRIMARY_MONITOR_TRAP_FLAG);
-    } else {
-        vmwrite32(VMCS_EXCEPTION_BITMAP, 0);
-        vmwrite64(VMCS_GUEST_DEBUGCTL, vcpu->step_saved.debugctl);
-        /* the guest steps itself too: it gets the #DB that we took */
-        if (done && vcpu->step_saved.rflags & RFLAGS_TF && !(vcpu->step_saved.debugctl & DEBUGCTL_BTF))
-            vmwrite_natural(VMCS_GUEST_PENDING_DEBUG, vmread_natural(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
-    }
+    vmwrite32(VMCS_EXCEPTION_BITMAP, 0);
+    vmwrite64(VMCS_GUEST_DEBUGCTL, vcpu->step_saved.debugctl);
+    /* the guest steps itself too: it gets the #DB that we took */
+    if (done && vcpu->step_saved.rflags & RFLAGS_TF && !(vcpu->step_saved.debugctl & DEBUGCTL_BTF))
+        vmwrite_natural(VMCS_GUEST_PENDING_DEBUG, vmread_natural(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
     if (!done)
         vmwrite32(VMCS_GUEST_INTERRUPTIBILITY,
-                  vmread32(VMCS_GUEST_INTERRUPTIBILITY) |
-                      (vcpu->step_saved.interruptibility & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)));
+                  vmread32(VMCS_GUEST_INTERRUPTIBILITY) | (vcpu->step_saved.interruptibility & shadows));
     return done;
+}
+
+bool vmx_step_end(struct vcpu *vcpu, uint32_t reason)
+{
+    enum step_means means = vcpu->step;
+
+    vcpu->step = STEP_NONE;
+    switch (means) {
+    case STEP_NONE:
+        return false;
+    case STEP_MONITOR_TRAP_FLAG:
+        vmwrite32(VMCS_PRIMARY_CONTROLS, vmread32(VMCS_PRIMARY_CONTROLS) & ~(uint32_t)PRIMARY_MONITOR_TRAP_FLAG);
+        return reason == EXIT_MONITOR_TRAP_FLAG;
+    case STEP_PREEMPTION_TIMER:
+        vmwrite32(VMCS_PIN_BASED_CONTROLS, vmread32(VMCS_PIN_BASED_CONTROLS) & ~(uint32_t)PIN_PREEMPTION_TIMER);
+        return reason == EXIT_PREEMPTION_TIMER;
+    case STEP_TRAP_FLAG:
+        return end_trap_flag(vcpu, reason);
+    }
+    return false;
 }

@@ -7,6 +7,9 @@
 
 enum { EXIT_REASONS = 78 };
 
+/* How the one instruction of vcpu_step_begin() is made out. */
+enum step_means { STEP_NONE, STEP_MONITOR_TRAP_FLAG, STEP_PREEMPTION_TIMER, STEP_TRAP_FLAG };
+
 struct vcpu {
     struct {
         uint64_t exits, ticks;
@@ -14,13 +17,13 @@ struct vcpu {
     uint64_t vmxon_physical, vmcs_physical;
     uint32_t primary_controls; /* without the bits that come and go */
     bool vmcs_current;         /* VMREAD works */
-    bool stepping;             /* see step.c */
+    enum step_means step;      /* step.c */
     struct {
         uint64_t rflags, debugctl;
         uint32_t interruptibility;
     } step_saved;
 };
-_Static_assert(sizeof(struct vcpu) <= 4096, "struct vcpu takes one page of the pool");
+_Static_assert(sizeof(struct vcpu) <= CPU_VMM_OFFSET - CPU_VCPU_OFFSET, "struct vmm_cpu follows");
 
 /* What this CPU can do, read once from the capability MSRs (SDM vol. 3, appendix A). */
 struct vmx_capabilities {
@@ -48,7 +51,7 @@ void vmx_advance(void);
 /* vmx_decode.c */
 void vmx_decode(uint32_t reason, const struct guest_regs *regs, struct vm_exit *out);
 
-/* step.c: called first on every exit while vcpu->stepping. True if this exit is the step's end. */
+/* step.c: called first on every exit while vcpu->step isn't STEP_NONE. True if this exit is the step's end. */
 bool vmx_step_end(struct vcpu *vcpu, uint32_t reason);
 
 /* report.c */

@@ -90,7 +90,7 @@ bool virt_check_cpu(struct error *error)
 
 uint32_t virt_cpu_pages(void)
 {
-    return 3; /* VMXON region, VMCS, struct vcpu */
+    return 2; /* VMXON region, VMCS */
 }
 
 bool virt_gives(enum virt_feature feature)
@@ -129,6 +129,17 @@ bool virt_has_wait_for_sipi(void)
     return vmx.capabilities.misc & MISC_WAIT_FOR_SIPI;
 }
 
+/* One line that says what of the optional features is there, and so used. */
+static void log_features(void)
+{
+    log_info("VT-x: EPT%s%s, unrestricted guest%s%s%s%s%s", virt_has_gib_pages() ? ", 1 GiB pages" : "",
+             virt_has_accessed_dirty() ? ", A/D bits" : "",
+             vmx.capabilities.secondary >> 32 & SECONDARY_VPID ? ", VPID" : "",
+             vmx.capabilities.primary >> 32 & PRIMARY_MONITOR_TRAP_FLAG ? ", MTF" : "",
+             virt_gives(VIRT_INVPCID) ? ", INVPCID" : "", virt_gives(VIRT_XSAVES) ? ", XSAVES" : "",
+             virt_gives(VIRT_USER_WAIT) ? ", TPAUSE" : "");
+}
+
 bool virt_init(struct pool *pool, const struct ept *ept, struct error *error)
 {
     vmx.pool = pool;
@@ -137,6 +148,7 @@ bool virt_init(struct pool *pool, const struct ept *ept, struct error *error)
     if (!vmx.msr_bitmap)
         return fail(error, "Memory: no page for the MSR bitmap: report this as a defect");
     vmx.msr_bitmap_physical = pool_physical(pool, vmx.msr_bitmap);
+    log_features();
     return true;
 }
 
@@ -179,9 +191,10 @@ VMX_ADDRESS_INSTRUCTION(vmptrld)
 bool virt_start_cpu(struct error *error)
 {
     struct cpu *cpu = cpu_this();
-    struct vcpu *vcpu = pool_get(vmx.pool);
+    struct vcpu *vcpu = (struct vcpu *)((char *)cpu + CPU_VCPU_OFFSET);
 
-    if (!vcpu || !(vcpu->vmxon_physical = new_region()) || !(vcpu->vmcs_physical = new_region()))
+    *vcpu = (struct vcpu){.vmcs_current = false};
+    if (!(vcpu->vmxon_physical = new_region()) || !(vcpu->vmcs_physical = new_region()))
         return fail(error, "Memory: no pages for the VMX regions of cpu%u: report this as a defect", cpu->index);
     enable_vmx();
     if (!vmxon(vcpu->vmxon_physical))

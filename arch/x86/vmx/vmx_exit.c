@@ -56,7 +56,7 @@ static void apply(enum exit_action action, const struct vm_exit *exit)
 static void handle(struct guest_regs *regs, uint32_t reason)
 {
     struct vcpu *vcpu = cpu_this()->vcpu;
-    bool stepped = vcpu->stepping && vmx_step_end(vcpu, reason);
+    bool stepped = vcpu->step != STEP_NONE && vmx_step_end(vcpu, reason);
     struct vm_exit exit;
 
     vmx_decode(reason, regs, &exit);
@@ -80,7 +80,7 @@ void vmx_exit(struct guest_regs *regs)
     uint64_t start = rdtsc();
     uint32_t reason = vmread32(VMCS_EXIT_REASON);
 
-    if (reason == EXIT_CPUID && !cpu_this()->vcpu->stepping) {
+    if (reason == EXIT_CPUID && cpu_this()->vcpu->step == STEP_NONE) {
         vmm_cpuid(regs);
         vmx_advance();
     } else {

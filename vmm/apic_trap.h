@@ -1,0 +1,19 @@
+/* Seeing the guest's writes to its local APICs' ICR, as long as ap_start.c needs that. Root mode, the CPU itself. */
+#pragma once
+
+#include "lib/error.h"
+
+/* Boot, before launch. */
+must_check bool apic_trap_install(struct error *error);
+
+/* For good. Any CPU. */
+void apic_trap_remove(void);
+
+/* The EPT refused a write to `address`: true if it was the APIC's page and the instruction now makes its detour. */
+must_check bool apic_trap_write(uint64_t address);
+
+/* The instruction is done: its value goes where it belongs. */
+void apic_trap_stepped(void);
+
+/* WRMSR to the x2APIC's ICR: true if it was carried out by message. */
+must_check bool apic_trap_x2apic_icr(uint64_t value);

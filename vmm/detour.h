@@ -1,0 +1,31 @@
+/*
+ * A detour: one instruction of the guest runs while some of its pages lead to a scratch page, on this CPU alone. So
+ * what it reads and writes there is ours to decide, without decoding it. Root mode, the CPU itself.
+ */
+#pragma once
+
+#include "lib/error.h"
+#include "lib/range.h"
+#include "mm/ept_view.h"
+
+enum detour_purpose { DETOUR_NONE, DETOUR_APIC, DETOUR_BLOCK };
+
+struct detour {
+    enum detour_purpose purpose;
+    struct ept_view view;
+    uint8_t *scratch; /* one page */
+    uint64_t scratch_physical;
+};
+
+/* Takes 1 + PGTABLE_LEVELS pages of the pool. Boot. */
+must_check bool detour_init(struct detour *detour, struct pool *pool, struct ept *ept);
+
+/* The next entry runs one instruction for which `range` (see ept_view_aim) leads to the scratch page. Fill that before.
+ */
+void detour_begin(struct detour *detour, enum detour_purpose purpose, struct range range);
+
+/* First thing on every exit: back to the shared tables. */
+void detour_end(struct detour *detour);
+
+/* The shared tables have something at `address` that the view may lack. */
+void detour_sync(struct detour *detour, uint64_t address);
