@@ -46,6 +46,9 @@ $(BUILD)/obj/%.S.o: %.S Makefile
 	@echo "  AS   $<"
 	@$(CC) $(ASFLAGS) -c -o $@ $<
 
+# The one function that every exit goes through keeps no frame pointer: three instructions less.
+$(BUILD)/obj/arch/x86/vmx/vmx_exit.c.o: CFLAGS += -fomit-frame-pointer
+
 -include $(OBJECTS:.o=.d)
 -include tests/host/host.mk tests/guest/guest.mk tests/model/model.mk
 

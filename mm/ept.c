@@ -3,9 +3,7 @@
  * which can't make a misconfigured one.
  */
 #include "mm/ept.h"
-
-/* 4-level EPT translates 48 bits, whatever MAXPHYADDR says (SDM 28.2.2). */
-enum { EPT_ADDRESS_BITS = 48 };
+#include "mm/ept_retype.h"
 
 static const struct pgtable_format ept_format = {
     .present = EPT_ALL,
@@ -30,68 +28,95 @@ static uint64_t attributes(const struct ept *ept, uint64_t rights, enum memory_t
     return EPT_MAPPED | legal_rights(ept, rights) | (uint64_t)type << EPT_TYPE_SHIFT;
 }
 
+static const struct mtrr_state *mtrr_of(const struct ept *ept)
+{
+    return __atomic_load_n(&ept->mtrr, __ATOMIC_ACQUIRE);
+}
+
 uint64_t ept_attributes(const struct ept *ept, uint64_t page, uint64_t physical, uint64_t rights)
 {
     uint64_t end;
 
-    return attributes(ept, rights, physical == page ? mtrr_type_until(ept->mtrr, page, 0, &end) : MEMORY_WB);
+    if (physical != page)
+        return attributes(ept, rights, MEMORY_WB);
+    return attributes(ept, rights, mtrr_type_until(mtrr_of(ept), page, 0, &end));
 }
 
-static uint64_t limit_of(const struct ept *ept)
+static bool may_map(const struct ept *ept, struct range range)
 {
-    return (uint64_t)1 << (ept->physical_bits < EPT_ADDRESS_BITS ? ept->physical_bits : EPT_ADDRESS_BITS);
+    return !range_overlaps(range, ept->block) && range.end <= ept_limit(ept);
 }
 
-/* May one leaf map [start, end)? */
+/* May one leaf map the range, and with which type? */
 static bool uniform(const struct ept *ept, struct range range, enum memory_type *type)
 {
     uint64_t end;
 
-    if (range_overlaps(range, ept->block) || range.end > limit_of(ept))
+    if (!may_map(ept, range))
         return false;
-    *type = mtrr_type_until(ept->mtrr, range.start, range.end, &end);
+    *type = mtrr_type_until(mtrr_of(ept), range.start, range.end, &end);
     return end >= range.end;
 }
 
-/* Maps the largest piece around `address` that fits where the walk ended. */
-static enum pgtable_fill map_piece(struct ept *ept, uint64_t address, unsigned level)
+static struct range piece_at(uint64_t address, unsigned level)
 {
+    uint64_t start = ALIGN_DOWN(address, pgtable_size(level));
+
+    return (struct range){start, start + pgtable_size(level)};
+}
+
+/* No page for a table: the piece where the walk ended becomes one uncached leaf, if there is such a one. */
+static enum pgtable_fill map_coarse(struct ept *ept, uint64_t address, unsigned level, struct range *piece)
+{
+    *piece = piece_at(address, level);
+    if (level > ept->format.largest_leaf || !may_map(ept, *piece))
+        return PGTABLE_NO_MEMORY;
+    __atomic_store_n(&ept->coarse, true, __ATOMIC_RELEASE);
+    return pgtable_fill(&ept->table, piece->start, level, piece->start, attributes(ept, EPT_ALL, MEMORY_UC));
+}
+
+/* Maps the largest piece around `address` that fits where the walk ended. */
+static enum pgtable_fill map_piece(struct ept *ept, uint64_t address, unsigned walked, struct range *piece)
+{
+    unsigned level = walked < ept->format.largest_leaf ? walked : ept->format.largest_leaf;
     enum memory_type type = MEMORY_UC;
+    enum pgtable_fill filled;
 
-    if (level > ept->format.largest_leaf)
-        level = ept->format.largest_leaf;
-    for (;; level--) {
-        uint64_t start = ALIGN_DOWN(address, pgtable_size(level));
-
-        if (uniform(ept, (struct range){start, start + pgtable_size(level)}, &type) || level == 1)
-            return pgtable_fill(&ept->table, start, level, start, attributes(ept, EPT_ALL, type));
-    }
+    while (*piece = piece_at(address, level), !uniform(ept, *piece, &type) && level > 1)
+        level--;
+    filled = pgtable_fill(&ept->table, piece->start, level, piece->start, attributes(ept, EPT_ALL, type));
+    return filled == PGTABLE_NO_MEMORY ? map_coarse(ept, address, walked, piece) : filled;
 }
 
 enum ept_fill ept_fill(struct ept *ept, uint64_t address)
 {
-    if (address >= limit_of(ept))
+    uint64_t generation = __atomic_load_n(&ept->generation, __ATOMIC_ACQUIRE);
+
+    if (address >= ept_limit(ept))
         return EPT_BEYOND;
     if (address >= ept->block.start && address < ept->block.end)
         return EPT_IN_BLOCK;
     for (;;) {
         struct pgtable_leaf at = pgtable_lookup(&ept->table, address);
         enum pgtable_fill filled;
+        struct range piece;
 
         if (at.entry)
             return EPT_PRESENT_ALREADY;
-        filled = map_piece(ept, address, at.level);
-        if (filled == PGTABLE_FILLED)
-            return EPT_FILLED;
+        filled = map_piece(ept, address, at.level, &piece);
         if (filled == PGTABLE_NO_MEMORY)
             return EPT_NO_MEMORY;
+        if (filled == PGTABLE_FILLED) {
+            ept_retype_since(ept, generation, piece);
+            return EPT_FILLED;
+        }
     }
 }
 
 /* Fills what isn't mapped yet of [start, end), which doesn't meet the block. */
 static bool populate(struct ept *ept, uint64_t start, uint64_t end)
 {
-    while (start < end && start < limit_of(ept)) {
+    while (start < end && start < ept_limit(ept)) {
         struct pgtable_leaf at = pgtable_lookup(&ept->table, start);
 
         if (at.entry)
@@ -109,8 +134,8 @@ bool ept_init(struct ept *ept, struct pool *pool, const struct mtrr_state *mtrr,
 
     *ept = (struct ept){.format = ept_format, .mtrr = mtrr, .block = block, .physical_bits = physical_bits};
     ept->format.largest_leaf = gib_pages ? 3 : 2;
-    if (eager > limit_of(ept))
-        eager = limit_of(ept);
+    if (eager > ept_limit(ept))
+        eager = ept_limit(ept);
     if (pgtable_init(&ept->table, &ept->format, pool) && populate(ept, 0, block.start < eager ? block.start : eager) &&
         populate(ept, block.end, eager))
         return true;
@@ -121,8 +146,8 @@ bool ept_init(struct ept *ept, struct pool *pool, const struct mtrr_state *mtrr,
 
 static bool protect_outside_block(struct ept *ept, uint64_t start, uint64_t end, uint64_t rights)
 {
-    if (end > limit_of(ept))
-        end = limit_of(ept);
+    if (end > ept_limit(ept))
+        end = ept_limit(ept);
     if (start >= end)
         return true;
     return populate(ept, start, end) && pgtable_protect(&ept->table, start, end, legal_rights(ept, rights));
@@ -138,9 +163,14 @@ bool ept_protect(struct ept *ept, uint64_t start, uint64_t end, uint64_t rights)
 
 bool ept_redirect(struct ept *ept, uint64_t page, uint64_t physical, uint64_t rights)
 {
-    if (page >= limit_of(ept) || (page >= ept->block.start && page < ept->block.end))
+    uint64_t generation = __atomic_load_n(&ept->generation, __ATOMIC_ACQUIRE);
+    uint64_t leaf = ept_attributes(ept, page, physical, rights) | (physical == page ? 0 : EPT_REDIRECTED);
+    struct range range = {page, page + PAGE_SIZE};
+
+    if (!may_map(ept, range) || !pgtable_map(&ept->table, page, range.end, physical, leaf))
         return false;
-    return pgtable_map(&ept->table, page, page + PAGE_SIZE, physical, ept_attributes(ept, page, physical, rights));
+    ept_retype_since(ept, generation, range);
+    return true;
 }
 
 uint64_t ept_pointer(const struct ept *ept, bool accessed_dirty)

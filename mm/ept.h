@@ -23,15 +23,26 @@ enum {
  * 28-6). */
 #define EPT_MAPPED ((uint64_t)1 << 54)
 
+/* In a leaf that doesn't map its address to itself: its memory type isn't the MTRRs' to say. Ignored by the CPU. */
+#define EPT_REDIRECTED ((uint64_t)1 << 55)
+
 struct ept {
     struct pgtable table;
     struct pgtable_format format; /* largest leaf by the CPU's capabilities */
     const struct mtrr_state *mtrr;
     struct range block;
     unsigned physical_bits;
-    bool execute_only; /* IA32_VMX_EPT_VPID_CAP bit 0; without it EXECUTE without READ is no right at all. False after
+    uint64_t generation; /* of `mtrr`: counts ept_retype() */
+    bool coarse;         /* for want of pages some leaf is UC that needn't be; the next ept_retype() looks after it */
+    bool execute_only;   /* IA32_VMX_EPT_VPID_CAP bit 0; without it EXECUTE without READ is no right at all. False after
                           ept_init */
 };
+
+/* The guest-physical address space ends here: 4-level EPT translates 48 bits, whatever MAXPHYADDR says (SDM 28.2.2). */
+static inline uint64_t ept_limit(const struct ept *ept)
+{
+    return (uint64_t)1 << (ept->physical_bits < 48 ? ept->physical_bits : 48);
+}
 
 /*
  * Builds the map of [0, 4 GiB), the block absent. `gib_pages`: the CPU has 1 GiB EPT pages (IA32_VMX_EPT_VPID_CAP bit
@@ -44,7 +55,8 @@ enum ept_fill { EPT_FILLED, EPT_PRESENT_ALREADY, EPT_IN_BLOCK, EPT_BEYOND, EPT_N
 
 /*
  * First touch of `address`: maps the largest naturally aligned piece around it (1 GiB, 2 MiB, 4 KiB) that has one
- * memory type and doesn't meet the block. EPT_BEYOND: at or above 1 << physical_bits. Any CPU, root mode, concurrent.
+ * memory type and doesn't meet the block. When the pool is empty it may be a larger one, uncached: right, but slow.
+ * EPT_BEYOND: at or above 1 << physical_bits. Any CPU, root mode, concurrent.
  */
 enum ept_fill ept_fill(struct ept *ept, uint64_t address);
 

@@ -1,6 +1,6 @@
 /*
- * Dirty tracking. Both ways use the dirty bit of the leaf, which a CPU without dirty flags ignores. Without them a leaf is
- * either TRACKED and not writable (clean), or writable and dirty.
+ * Dirty tracking. Both ways use the dirty bit of the leaf, which a CPU without dirty flags ignores. Without them a leaf
+ * is either TRACKED and not writable (clean), or writable and dirty.
  */
 #include "mm/ept_track.h"
 #include "mm/pgtable_walk.h"
@@ -34,20 +34,18 @@ bool ept_track_write(struct ept_track *track, uint64_t address)
 
 bool ept_track_harvest(struct ept_track *track, uint64_t *address, struct range *written)
 {
-    struct pgtable *table = &track->ept->table;
+    struct pgtable_bits clean = {.mask = EPT_DIRTY, .only = EPT_DIRTY};
 
-    if (!pgtable_harvest(table, address, track->range.end, EPT_DIRTY, written))
-        return false;
-    /* written again before this: it stays writable without the bit for a moment, but the harvest reports it now anyway */
-    if (!track->flags && !pgtable_modify(table, written->start, written->end, withhold))
-        return true;
-    return true;
+    if (!track->flags) {
+        clean = withhold;
+        clean.only |= EPT_DIRTY;
+    }
+    return pgtable_harvest(&track->ept->table, address, track->range.end, clean, written);
 }
 
-void ept_track_stop(struct ept_track *track)
+bool ept_track_stop(struct ept_track *track)
 {
     struct pgtable_bits bits = {.mask = EPT_WRITE | EPT_TRACKED, .value = EPT_WRITE, .only = EPT_TRACKED};
 
-    if (!track->flags && !pgtable_modify(&track->ept->table, track->range.start, track->range.end, bits))
-        return;
+    return track->flags || pgtable_modify(&track->ept->table, track->range.start, track->range.end, bits);
 }

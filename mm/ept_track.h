@@ -1,8 +1,8 @@
 /*
- * Which pages of a range has the guest written? By the CPU's dirty flags where it has them (IA32_VMX_EPT_VPID_CAP bit 21), else by
- * taking the write right away and giving it back at the first write. Pure but for atomics; any CPU, root mode. After
- * start, and after a complete harvest, the caller invalidates on every CPU (mm/grace.h) before it relies on it. While a
- * range is tracked, its rights aren't changed otherwise, and it isn't merged.
+ * Which pages of a range has the guest written? By the CPU's dirty flags where it has them (IA32_VMX_EPT_VPID_CAP bit
+ * 21), else by taking the write right away and giving it back at the first write. Pure but for atomics; any CPU, root
+ * mode. After start, and after a complete harvest, the caller invalidates on every CPU (mm/grace.h) before it relies on
+ * it. While a range is tracked, its rights aren't changed otherwise, and it isn't merged.
  */
 #pragma once
 
@@ -24,9 +24,9 @@ must_check bool ept_track_start(struct ept_track *track);
  * empty the whole leaf around it, counts as written. */
 bool ept_track_write(struct ept_track *track, uint64_t address);
 
-/* The next pieces written since they were last asked for, from *address on; they count as clean again. Start with
+/* The next piece written since it was last asked for, from *address on; it counts as clean again. Start with
  * range.start; false when there is none left. */
 bool ept_track_harvest(struct ept_track *track, uint64_t *address, struct range *written);
 
-/* All rights as they were. */
-void ept_track_stop(struct ept_track *track);
+/* All rights as they were. False if the pool ran out (after a merge across the range's ends): try again. */
+must_check bool ept_track_stop(struct ept_track *track);

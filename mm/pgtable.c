@@ -86,17 +86,10 @@ struct change {
 
 enum step { STEP_DONE, STEP_AGAIN, STEP_NO_MEMORY };
 
-static uint64_t modified(const struct pgtable_bits *bits, uint64_t entry)
-{
-    if (!entry || (entry & bits->except) || (entry & bits->only) != bits->only)
-        return entry;
-    return (entry & ~bits->mask) | (bits->value & bits->mask);
-}
-
 static uint64_t wanted(const struct pgtable_format *format, const struct change *change, const struct pgtable_leaf *at)
 {
     if (change->bits.mask)
-        return modified(&change->bits, at->entry);
+        return pgtable_modified(&change->bits, at->entry);
     if (!change->attributes)
         return 0;
     return leaf_entry(format, at->level, at->start + change->offset, change->attributes);

@@ -20,6 +20,13 @@ static inline bool pgtable_exchange(uint64_t *slot, uint64_t old, uint64_t new)
     return __atomic_compare_exchange_n(slot, &old, new, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
+static inline uint64_t pgtable_modified(const struct pgtable_bits *bits, uint64_t entry)
+{
+    if (!entry || (entry & bits->except) || (entry & bits->only) != bits->only)
+        return entry;
+    return (entry & ~bits->mask) | (bits->value & bits->mask);
+}
+
 /* How far from `address` to the end of the entry of `level` that covers it. */
 static inline uint64_t pgtable_rest(uint64_t address, unsigned level)
 {

@@ -53,21 +53,21 @@ bool pgtable_next_run(const struct pgtable *table, uint64_t *address, uint64_t e
     }
 }
 
-bool pgtable_harvest(struct pgtable *table, uint64_t *address, uint64_t end, uint64_t bits, struct range *found)
+bool pgtable_harvest(struct pgtable *table, uint64_t *address, uint64_t end, struct pgtable_bits bits,
+                     struct range *found)
 {
     struct pgtable_leaf leaf;
 
     while (next_leaf(table, address, end, &leaf)) {
-        if (leaf.entry & bits) {
-            /* frozen, dead or split meanwhile: look again */
-            if (!pgtable_exchange(leaf.slot, leaf.entry, leaf.entry & ~bits)) {
-                __builtin_ia32_pause();
-                continue;
-            }
-            *found = (struct range){leaf.start, leaf.start + pgtable_size(leaf.level)};
+        uint64_t new = pgtable_modified(&bits, leaf.entry);
+
+        if (new != leaf.entry && !pgtable_exchange(leaf.slot, leaf.entry, new)) {
+            __builtin_ia32_pause(); /* frozen, dead, split or written meanwhile: look again */
+            continue;
         }
+        *found = (struct range){leaf.start, leaf.start + pgtable_size(leaf.level)};
         *address = pgtable_advance(*address, pgtable_rest(*address, leaf.level), end);
-        if (leaf.entry & bits)
+        if (new != leaf.entry)
             return true;
     }
     return false;

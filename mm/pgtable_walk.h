@@ -10,7 +10,8 @@
 
 #include "mm/pgtable.h"
 
-/* Leaves of one size and equal attributes (accessed and dirty aside) that map addresses in a row to addresses in a row. */
+/* Leaves of one size and equal attributes (accessed and dirty aside) that map addresses in a row to addresses in a row.
+ */
 struct pgtable_run {
     struct range range; /* whole leaves: may begin before and end after what was asked for */
     uint64_t physical;
@@ -22,8 +23,9 @@ struct pgtable_run {
 bool pgtable_next_run(const struct pgtable *table, uint64_t *address, uint64_t end, struct pgtable_run *run);
 
 /*
- * The first leaf at or after *address and before `end` that has one of `bits` (accessed, dirty) set: its bits are cleared in one
- * step, *found is its range, *address moves behind it. False when there is none. Until all CPUs have invalidated, a cleared bit
- * may fail to be set again.
+ * The first leaf at or after *address and before `end` to which `bits` apply (such as: only = dirty, mask = dirty,
+ * value = 0) is changed in one step, *found is its range, *address moves behind it. False when there is none. Until all
+ * CPUs have invalidated, a dirty bit that was cleared may fail to be set again.
  */
-bool pgtable_harvest(struct pgtable *table, uint64_t *address, uint64_t end, uint64_t bits, struct range *found);
+bool pgtable_harvest(struct pgtable *table, uint64_t *address, uint64_t end, struct pgtable_bits bits,
+                     struct range *found);

@@ -40,20 +40,17 @@ enum { STRUCTURED_ECX_OSPKE = BIT(4) };
 
 static const struct cpuid_rule *active[ARRAY_SIZE(rules)];
 static unsigned active_count;
-static uint64_t special_leaves; /* leaves 0 to 63 for which anything at all is to be done */
-static bool special_extended;
+uint64_t vmm_special_leaves;
 
 void cpuid_init(void)
 {
-    special_leaves = BIT(LEAF_FEATURES) | BIT(LEAF_STRUCTURED);
+    vmm_special_leaves = BIT(LEAF_FEATURES) | BIT(LEAF_STRUCTURED);
     for (unsigned i = 0; i < ARRAY_SIZE(rules); i++) {
         if (virt_gives(rules[i].unless))
             continue;
         active[active_count++] = &rules[i];
         if (rules[i].leaf < 64)
-            special_leaves |= BIT(rules[i].leaf);
-        else
-            special_extended = true;
+            vmm_special_leaves |= BIT(rules[i].leaf);
     }
 }
 
@@ -119,7 +116,7 @@ static struct cpuid_result hypervisor_leaf(uint32_t leaf, uint32_t subleaf)
     return r;
 }
 
-void vmm_cpuid(struct guest_regs *regs)
+void vmm_cpuid_special(struct guest_regs *regs)
 {
     uint32_t leaf = (uint32_t)regs->rax, subleaf = (uint32_t)regs->rcx;
     struct cpuid_result r;
@@ -128,10 +125,8 @@ void vmm_cpuid(struct guest_regs *regs)
         r = hypervisor_leaf(leaf, subleaf);
     } else {
         r = cpuid(leaf, subleaf);
-        if (leaf < 64 ? special_leaves >> leaf & 1 : special_extended) {
-            mirror_cr4(leaf, subleaf, &r);
-            apply_rules(leaf, subleaf, &r);
-        }
+        mirror_cr4(leaf, subleaf, &r);
+        apply_rules(leaf, subleaf, &r);
     }
     regs->rax = r.eax;
     regs->rbx = r.ebx;

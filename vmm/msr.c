@@ -54,11 +54,21 @@ void msr_init(void)
     }
 }
 
+/* The table is sorted. */
 static const struct msr_rule *find(uint32_t index)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(rules); i++)
-        if (index >= rules[i].first && index <= rules[i].last)
-            return &rules[i];
+    unsigned low = 0, high = ARRAY_SIZE(rules);
+
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+
+        if (index > rules[middle].last)
+            low = middle + 1;
+        else if (index < rules[middle].first)
+            high = middle;
+        else
+            return &rules[middle];
+    }
     return NULL;
 }
 

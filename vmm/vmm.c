@@ -88,7 +88,7 @@ enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit)
     detour_end(detour);
     switch (exit->kind) {
     case VM_EXIT_CPUID:
-        vmm_cpuid(regs);
+        vmm_cpuid_special(regs);
         return ACTION_NEXT;
     case VM_EXIT_MSR_READ:
         return msr_read(regs);

@@ -42,8 +42,6 @@ void cpuid_init(void);
 
 /* msr.c */
 void msr_init(void);
-enum exit_action msr_read(struct guest_regs *regs);
-enum exit_action msr_write(struct guest_regs *regs);
 
 /* memory.c */
 extern struct ept *guest_ept;

@@ -27,6 +27,12 @@ struct guest_regs; /* arch/x86/virt.h */
 struct vmm_cpu;
 struct vcpu; /* the backend's; arch/x86/vmx/vcpu.h */
 
+/* Exits of one reason: how often, and TSC ticks spent on them in root mode. */
+struct exit_statistics {
+    uint64_t exits, ticks;
+};
+enum { EXIT_REASONS = 78 };
+
 struct cpu {
     struct cpu *self;         /* offset 0: what GS:0 gives */
     uint32_t slow_work;       /* something waits to be done before the next entry; set by NMIs too */
@@ -41,13 +47,14 @@ struct cpu {
     uint64_t physical;   /* of the CPU's pages, CPU_PAGES of them */
     uint64_t gdt[5];
     struct tss tss;
+    struct exit_statistics statistics[EXIT_REASONS];
 };
 
 _Static_assert(offsetof(struct cpu, slow_work) == CPU_OFFSET_SLOW_WORK, "vmx_enter.S");
 _Static_assert(offsetof(struct cpu, frame) == CPU_OFFSET_FRAME, "vmx_enter.S");
 
 /* The page of struct cpu also holds what the backend and vmm/ keep for the CPU. */
-enum { CPU_VCPU_OFFSET = 512, CPU_VMM_OFFSET = 2560 };
+enum { CPU_VCPU_OFFSET = 2048, CPU_VMM_OFFSET = 2560 };
 _Static_assert(sizeof(struct cpu) <= CPU_VCPU_OFFSET, "struct vcpu follows");
 
 /* Pages of the block a CPU takes: main stack, three IST stacks, the struct; behind them what the backend asks for. */
@@ -63,6 +70,9 @@ static inline struct cpu *cpu_at(uint32_t index)
 {
     return (struct cpu *)(CPU_BASE + (uint64_t)index * CPU_SLOT + CPU_STRUCT);
 }
+
+/* The same through GS, for single fields: one instruction each. Any time after cpu_load(). */
+#define CPU_GS ((__seg_gs struct cpu *)0)
 
 /* The CPU this runs on. Any time after cpu_load(). */
 static inline struct cpu *cpu_this(void)

@@ -4,13 +4,14 @@
  */
 #pragma once
 
+#include "arch/x86/instr.h"
 #include "lib/compiler.h"
 #include "lib/error.h"
 #include "mm/ept.h"
 
-/* In the order of the instruction set's register numbers; RSP lives in the VMCS. */
+/* In the order of the instruction set's register numbers, but without RSP (number 4), which lives in the VMCS. */
 struct guest_regs {
-    uint64_t rax, rcx, rdx, rbx, unused_rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15;
+    uint64_t rax, rcx, rdx, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15;
 };
 
 enum vm_exit_kind {
@@ -137,8 +138,33 @@ must_check bool virt_statistics(uint32_t cpu, uint32_t reason, uint64_t *exits, 
 
 /* ---- given by vmm/ ---- */
 
-/* CPUID for the guest: results into regs. Hot: called straight from the exit path. */
-void vmm_cpuid(struct guest_regs *regs);
+/* CPUID leaves 0 to 63 that are more than the CPU's own answer (a bit each); beyond 63 all go to vmm_cpuid_special().
+ */
+extern uint64_t vmm_special_leaves;
+
+/* Those leaves: results into regs. */
+void vmm_cpuid_special(struct guest_regs *regs);
+
+static inline bool vmm_cpuid_is_plain(uint32_t leaf)
+{
+    return likely(leaf < 64) && likely(!(vmm_special_leaves >> leaf & 1));
+}
+
+/* The CPU's own answer; CPUID clears the upper halves of its four registers (SDM vol. 2). */
+static inline void vmm_cpuid_plain(struct guest_regs *regs)
+{
+    uint64_t rax = regs->rax, rbx, rcx = regs->rcx, rdx;
+
+    asm volatile("cpuid" : "+a"(rax), "=b"(rbx), "+c"(rcx), "=d"(rdx));
+    regs->rax = rax;
+    regs->rbx = rbx;
+    regs->rcx = rcx;
+    regs->rdx = rdx;
+}
+
+/* RDMSR and WRMSR that the bitmap lets exit. */
+enum exit_action msr_read(struct guest_regs *regs);
+enum exit_action msr_write(struct guest_regs *regs);
 
 /* Every other exit. */
 enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit);

@@ -141,7 +141,8 @@ static void from_other(struct cpu *other, const char *name, uint32_t command, vo
     ping.finished = 1;
     while (other->job)
         pause();
-    settle(); /* the last of the wake-up calls */
+    __asm__ volatile("sti"); /* for the last of the wake-up calls */
+    settle();
     __asm__ volatile("cli");
     observe("%s from cpu%u: %u taken, %u lost", name, other->index, ping.taken, ping.lost);
     check(ping.taken == 200 && !ping.lost, "%s from cpu%u: %u taken, %u lost, doubled at %u of 200", name, other->index,

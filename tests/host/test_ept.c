@@ -198,7 +198,7 @@ static void redirect(void)
     if (in_block(page * PAGE_SIZE))
         return;
     model.entries[page] = physical == page * PAGE_SIZE ? identity(&model.world.mtrr, physical, sane(rights))
-                                                       : physical | EPT_MAPPED | sane(rights) | MEMORY_WB << 3;
+                                                       : physical | EPT_MAPPED | EPT_REDIRECTED | sane(rights) | MEMORY_WB << 3;
     compare(page ? page - 1 : 0, 3);
 }
 

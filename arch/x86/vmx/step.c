@@ -54,6 +54,7 @@ void vcpu_step_begin(void)
 {
     struct vcpu *vcpu = cpu_this()->vcpu;
 
+    vmwrite_natural(VMCS_HOST_RIP, (uint64_t)vmx_step_exit_entry);
     vcpu->step = choose_means();
     switch (vcpu->step) {
     case STEP_NONE:
@@ -104,6 +105,7 @@ bool vmx_step_end(struct vcpu *vcpu, uint32_t reason)
     enum step_means means = vcpu->step;
 
     vcpu->step = STEP_NONE;
+    vmwrite_natural(VMCS_HOST_RIP, (uint64_t)vmx_exit_entry);
     switch (means) {
     case STEP_NONE:
         return false;

@@ -5,15 +5,10 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/virt.h"
 
-enum { EXIT_REASONS = 78 };
-
 /* How the one instruction of vcpu_step_begin() is made out. */
 enum step_means { STEP_NONE, STEP_MONITOR_TRAP_FLAG, STEP_PREEMPTION_TIMER, STEP_TRAP_FLAG };
 
 struct vcpu {
-    struct {
-        uint64_t exits, ticks;
-    } statistics[EXIT_REASONS];
     uint64_t vmxon_physical, vmcs_physical;
     uint32_t primary_controls; /* without the bits that come and go */
     bool vmcs_current;         /* VMREAD works */
@@ -45,9 +40,6 @@ extern struct vmx vmx;
 must_check bool vmcs_set_controls(struct vcpu *vcpu, struct error *error);
 void vmcs_set_host_state(void);
 
-/* vmx_exit.c: RIP goes to the next instruction, with all that an instruction's end brings. */
-void vmx_advance(void);
-
 /* vmx_decode.c */
 void vmx_decode(uint32_t reason, const struct guest_regs *regs, struct vm_exit *out);
 
@@ -59,8 +51,8 @@ const char *vmx_exit_name(uint32_t reason);
 const char *vmx_instruction_error(uint32_t number);
 
 /* vmx_enter.S */
-extern char vmx_exit_entry[], vmx_resume_begin[], vmx_resume_end[], vmx_resume_slow[], vmx_launch_begin[],
-    vmx_launch_end[], vmx_launch_slow[];
+extern char vmx_exit_entry[], vmx_step_exit_entry[], vmx_resume_begin[], vmx_resume_end[], vmx_resume_slow[],
+    vmx_launch_begin[], vmx_launch_end[], vmx_launch_slow[];
 extern char vmx_sleep_begin[], vmx_sleep_end[];
 noreturn void vmx_launch(void);
 void vmx_sleep(const uint32_t *word);
@@ -68,5 +60,6 @@ void vmx_unblock_nmis(void);
 
 /* called from there */
 void vmx_exit(struct guest_regs *regs);
+void vmx_step_exit(struct guest_regs *regs);
 void vmx_slow_work(void);
 noreturn void vmx_entry_failed(void);

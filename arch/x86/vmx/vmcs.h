@@ -55,6 +55,12 @@ static inline void vmwrite_raw(uint64_t encoding, uint64_t value)
         vmwrite_failed(encoding, value);
 }
 
+/* For the hottest path: a field that is there on every CPU and can be written, so no check. */
+static inline void vmwrite_sure(uint64_t encoding, uint64_t value)
+{
+    asm volatile("vmwrite %1, %0" : : "r"(encoding), "rm"(value) : "cc", "memory");
+}
+
 #define VMCS_ACCESSORS(width, type, field_type)                                                                        \
     static inline type vmread##width(field_type field)                                                                 \
     {                                                                                                                  \

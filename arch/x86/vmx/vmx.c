@@ -204,7 +204,8 @@ bool virt_start_cpu(struct error *error)
         return fail(error, "VT-x: VMCLEAR or VMPTRLD failed on cpu%u: report this as a defect", cpu->index);
     vcpu->vmcs_current = true;
     cpu->vcpu = vcpu;
-    cpu->frame = (struct guest_regs *)((uint64_t)cpu - CPU_STRUCT + CPU_STACK_TOP) - 1;
+    /* 15 registers below a slot that aligns the stack at the call of vmx_exit() */
+    cpu->frame = (struct guest_regs *)((uint64_t)cpu - CPU_STRUCT + CPU_STACK_TOP - 8) - 1;
     vmcs_set_host_state();
     return vmcs_set_controls(vcpu, error);
 }
@@ -253,7 +254,7 @@ bool virt_statistics(uint32_t index, uint32_t reason, uint64_t *exits, uint64_t 
 {
     if (index >= cpu_count || reason >= EXIT_REASONS)
         return false;
-    *exits = cpu_at(index)->vcpu->statistics[reason].exits;
-    *ticks = cpu_at(index)->vcpu->statistics[reason].ticks;
+    *exits = cpu_at(index)->statistics[reason].exits;
+    *ticks = cpu_at(index)->statistics[reason].ticks;
     return true;
 }

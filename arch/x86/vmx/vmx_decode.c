@@ -32,8 +32,13 @@ static uint64_t guest_cr0(void)
 
 static uint64_t general_register(const struct guest_regs *regs, unsigned number)
 {
-    uint64_t value = number == REGISTER_RSP ? vmread_natural(VMCS_GUEST_RSP) : (&regs->rax)[number];
+    const uint64_t *values = &regs->rax;
+    uint64_t value;
 
+    if (number == REGISTER_RSP)
+        value = vmread_natural(VMCS_GUEST_RSP);
+    else
+        value = values[number < REGISTER_RSP ? number : number - 1];
     return vmread64(VMCS_GUEST_EFER) & EFER_LMA ? value : (uint32_t)value;
 }
 

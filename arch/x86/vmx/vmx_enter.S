@@ -10,12 +10,30 @@
 #include "arch/x86/layout.h"
 
     .text
+.macro PUSH_REGISTERS
+    pushq %r15
+    pushq %r14
+    pushq %r13
+    pushq %r12
+    pushq %r11
+    pushq %r10
+    pushq %r9
+    pushq %r8
+    pushq %rdi
+    pushq %rsi
+    pushq %rbp
+    pushq %rbx
+    pushq %rdx
+    pushq %rcx
+    pushq %rax
+    movq %rsp, %rdi
+.endm
+
 .macro POP_REGISTERS
     popq %rax
     popq %rcx
     popq %rdx
     popq %rbx
-    addq $8, %rsp           /* the guest's RSP lives in the VMCS */
     popq %rbp
     popq %rsi
     popq %rdi
@@ -32,23 +50,7 @@
     .balign 64
     .globl vmx_exit_entry, vmx_resume_begin, vmx_resume_end, vmx_resume_slow
 vmx_exit_entry:
-    pushq %r15
-    pushq %r14
-    pushq %r13
-    pushq %r12
-    pushq %r11
-    pushq %r10
-    pushq %r9
-    pushq %r8
-    pushq %rdi
-    pushq %rsi
-    pushq %rbp
-    pushq %rbx              /* RSP's place: anything */
-    pushq %rbx
-    pushq %rdx
-    pushq %rcx
-    pushq %rax
-    movq %rsp, %rdi
+    PUSH_REGISTERS
     call vmx_exit
 vmx_resume_begin:
     cmpl $0, %gs:CPU_OFFSET_SLOW_WORK
@@ -61,6 +63,14 @@ vmx_resume_end:
 vmx_resume_slow:
     movq %gs:CPU_OFFSET_FRAME, %rsp
     call vmx_slow_work
+    jmp vmx_resume_begin
+
+/* HOST_RIP while one instruction is stepped (step.c), so that the path above needn't ask. */
+    .balign 64
+    .globl vmx_step_exit_entry
+vmx_step_exit_entry:
+    PUSH_REGISTERS
+    call vmx_step_exit
     jmp vmx_resume_begin
 
 /* The first entry: the same with VMLAUNCH. Comes on any stack. */

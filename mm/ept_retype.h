@@ -1,0 +1,19 @@
+/*
+ * Other memory types: the guest has rewritten its MTRRs. The leaves are changed in place, with their rights, while
+ * other CPUs go on filling: a fill that began with the old types finds out by the generation and corrects itself. Pure
+ * but for atomics; root mode.
+ */
+#pragma once
+
+#include "mm/ept.h"
+
+/*
+ * From now on `mtrr` says the memory types; what differs from before is retyped, split where needed. *mtrr stays the
+ * caller's, and unchanged until a grace period (mm/grace.h) after the next call. One CPU at a time. The caller
+ * invalidates, then merges where it likes. False: the pool ran out, and some leaf is uncached for it as a whole;
+ * everything is right, but slow, and the next call tries again.
+ */
+bool ept_retype(struct ept *ept, const struct mtrr_state *mtrr);
+
+/* For who has just made leaves in `range` by the types of `generation`: retypes them if that has passed meanwhile. */
+void ept_retype_since(struct ept *ept, uint64_t generation, struct range range);
