@@ -20,8 +20,8 @@ struct option {
 
 static const struct option table[] = {
     {"ap_start",
-     {[AP_START_AUTO] = "auto", [AP_START_WAIT] = "wait", [AP_START_ICR] = "icr"},
-     "auto, wait or icr",
+     {[AP_START_AUTO] = "auto", [AP_START_WAIT] = "wait", [AP_START_ICR] = "icr", [AP_START_ICR_ALWAYS] = "icr-always"},
+     "auto, wait, icr or icr-always",
      AP_START_AUTO,
      FIELD(ap_start)},
     {"on_crash",

@@ -7,11 +7,11 @@
 #include "lib/compiler.h"
 #include "lib/log.h"
 
-enum ap_start { AP_START_AUTO, AP_START_WAIT, AP_START_ICR };
+enum ap_start { AP_START_AUTO, AP_START_WAIT, AP_START_ICR, AP_START_ICR_ALWAYS };
 enum on_crash { ON_CRASH_RESET, ON_CRASH_HALT, ON_CRASH_MONITOR };
 
 struct options {
-    enum ap_start ap_start;   /* ap_start=auto|wait|icr */
+    enum ap_start ap_start;   /* ap_start=auto|wait|icr|icr-always */
     enum on_crash on_crash;   /* on_crash=reset|halt|monitor */
     enum log_level log_level; /* log=error|warning|info|debug */
     bool serial;              /* serial=on|off: use COM1 */

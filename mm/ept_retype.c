@@ -29,7 +29,7 @@ static struct range leaf_around(const struct ept *ept, uint64_t address)
 
 /*
  * No page to split with. Only the first and the last leaf can reach beyond the range: they become uncached as a whole,
- * which is never wrong (SDM 11.12.4: the strictest type is safe to alias), and what lies between needs no splitting.
+ * which is right for any memory, if slow, and what lies between needs no splitting.
  */
 static void set_type_coarse(struct ept *ept, struct range range, enum memory_type type)
 {
@@ -49,7 +49,8 @@ static void set_type_coarse(struct ept *ept, struct range range, enum memory_typ
     __atomic_store_n(&ept->coarse, true, __ATOMIC_RELEASE);
 }
 
-/* Retypes [start, *end) where it is of one type, which *end is cut to. */
+/* Retypes [start, *end) where it is of one type, which *end is cut to. Whole runs: so that no leaf is split that
+ * needn't. */
 static bool retype_run(struct ept *ept, const struct mtrr_state *mtrr, uint64_t start, uint64_t *end)
 {
     struct range run = {start, 0};
@@ -78,6 +79,15 @@ void ept_retype_since(struct ept *ept, uint64_t generation, struct range range)
     }
 }
 
+/* Is the run of one type that begins at `start`, by the new MTRRs, of that type by the old ones too? */
+static bool unchanged(const struct mtrr_state *old, const struct mtrr_state *new, uint64_t start)
+{
+    uint64_t end, old_end;
+    enum memory_type type = mtrr_type(new, start, &end);
+
+    return mtrr_type_until(old, start, end, &old_end) == type && old_end >= end;
+}
+
 bool ept_retype(struct ept *ept, const struct mtrr_state *mtrr)
 {
     const struct mtrr_state *old = ept->mtrr;
@@ -86,15 +96,11 @@ bool ept_retype(struct ept *ept, const struct mtrr_state *mtrr)
     __atomic_store_n(&ept->mtrr, mtrr, __ATOMIC_RELEASE);
     __atomic_add_fetch(&ept->generation, 1, __ATOMIC_SEQ_CST);
     for (uint64_t start = 0, end; start < ept_limit(ept); start = end) {
-        uint64_t new_end;
-        enum memory_type before = mtrr_type(old, start, &end), after = mtrr_type(mtrr, start, &new_end);
-
-        if (new_end < end)
-            end = new_end;
-        if (end > ept_limit(ept))
-            end = ept_limit(ept);
-        if (all || before != after)
-            exact &= retype_run(ept, mtrr, start, &end);
+        end = ept_limit(ept);
+        if (!all && unchanged(old, mtrr, start))
+            mtrr_type(mtrr, start, &end);
+        else if (!retype_run(ept, mtrr, start, &end))
+            exact = false;
     }
     return exact;
 }

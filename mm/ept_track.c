@@ -36,11 +36,7 @@ bool ept_track_harvest(struct ept_track *track, uint64_t *address, struct range 
 {
     struct pgtable_bits clean = {.mask = EPT_DIRTY, .only = EPT_DIRTY};
 
-    if (!track->flags) {
-        clean = withhold;
-        clean.only |= EPT_DIRTY;
-    }
-    return pgtable_harvest(&track->ept->table, address, track->range.end, clean, written);
+    return pgtable_harvest(&track->ept->table, address, track->range.end, track->flags ? clean : withhold, written);
 }
 
 bool ept_track_stop(struct ept_track *track)

@@ -13,7 +13,6 @@
 #include "vmm/apic_trap.h"
 #include "vmm/vmm.h"
 
-enum { MAILBOX_INIT = BIT(8), MAILBOX_STARTUP = BIT(9), MAILBOX_VECTOR = 0xff };
 enum { DESTINATION_ALL = 0xffffffff, XAPIC_DESTINATION_ALL = 0xff };
 enum { SHORTHAND_NONE, SHORTHAND_SELF, SHORTHAND_ALL, SHORTHAND_OTHERS };
 
@@ -51,26 +50,30 @@ bool ap_start_init(const struct acpi_info *acpi, struct error *error)
         return fail(error, "ap_start=wait: this CPU has no wait-for-SIPI activity state (IA32_VMX_MISC bit 8): use "
                            "ap_start=icr or leave it out");
     started_count = 1;
-    log_info("AP start: ap_start=%s, %s", mode == AP_START_WAIT ? "wait" : "icr", reason);
+    log_info("AP start: ap_start=%s, %s",
+             mode == AP_START_WAIT  ? "wait"
+             : mode == AP_START_ICR ? "icr"
+                                    : "icr-always",
+             reason);
     return true;
 }
 
 bool ap_start_needs_trap(void)
 {
-    return mode == AP_START_ICR && started_count < cpu_count;
+    return mode == AP_START_ICR_ALWAYS || (mode == AP_START_ICR && started_count < cpu_count);
 }
 
-/* In root mode until another CPU sends a SIPI; more INITs change nothing. */
+/* In root mode until another CPU sends a SIPI. */
 static void park(void)
 {
-    struct vmm_cpu *me = vmm_cpu(cpu_this());
-    uint32_t mail;
+    struct ap_mailbox *mailbox = &vmm_cpu(cpu_this())->mailbox;
+    uint8_t vector;
 
-    while (!((mail = __atomic_exchange_n(&me->mailbox, 0, __ATOMIC_ACQ_REL)) & MAILBOX_STARTUP))
-        virt_sleep_unless(&me->mailbox);
-    vcpu_set_startup(mail & MAILBOX_VECTOR);
-    __atomic_store_n(&me->started, true, __ATOMIC_RELEASE);
-    if (__atomic_add_fetch(&started_count, 1, __ATOMIC_ACQ_REL) == cpu_count)
+    while (!ap_mailbox_take_startup(mailbox, &vector))
+        virt_sleep_unless_kicked();
+    cpu_this()->nmi_count = 0; /* a CPU that waits for a SIPI takes no NMI (8.4.2) */
+    vcpu_set_startup(vector);
+    if (__atomic_add_fetch(&started_count, 1, __ATOMIC_ACQ_REL) == cpu_count && mode == AP_START_ICR)
         apic_trap_remove();
 }
 
@@ -85,50 +88,37 @@ void ap_start_wait(void)
 /* The boot CPU starts again at the reset vector, the others wait for a SIPI (SDM vol. 3, 8.4.2, 25.2). */
 void ap_start_handle_init(void)
 {
-    struct vmm_cpu *me = vmm_cpu(cpu_this());
+    struct ap_mailbox *mailbox = &vmm_cpu(cpu_this())->mailbox;
 
     vcpu_set_init();
-    if (cpu_this()->index == 0)
+    if (cpu_this()->index == 0) {
+        ap_mailbox_run(mailbox);
         return;
+    }
     if (mode == AP_START_WAIT) {
         vcpu_set_wait_for_sipi();
         return;
     }
-    __atomic_store_n(&me->started, false, __ATOMIC_RELEASE);
+    ap_mailbox_wait(mailbox);
     __atomic_sub_fetch(&started_count, 1, __ATOMIC_ACQ_REL);
+    apic_trap_restore();
     park();
 }
 
-/* A SIPI to a CPU that runs is dropped, as hardware does. */
 void ap_start_handle_mailbox(void)
 {
-    uint32_t *mailbox = &vmm_cpu(cpu_this())->mailbox;
-
-    if (!__atomic_load_n(mailbox, __ATOMIC_ACQUIRE))
-        return;
-    if (!(__atomic_load_n(mailbox, __ATOMIC_ACQUIRE) & MAILBOX_INIT)) {
-        __atomic_store_n(mailbox, 0, __ATOMIC_RELEASE);
-        return;
-    }
-    /* a SIPI that follows the INIT stays in the mailbox for park() */
-    __atomic_fetch_and(mailbox, ~(uint32_t)MAILBOX_INIT, __ATOMIC_ACQ_REL);
-    ap_start_handle_init();
+    if (ap_mailbox_take_init(&vmm_cpu(cpu_this())->mailbox))
+        ap_start_handle_init();
 }
 
 static void post(struct cpu *cpu, uint32_t icr_low)
 {
-    struct vmm_cpu *target = vmm_cpu(cpu);
+    struct ap_mailbox *mailbox = &vmm_cpu(cpu)->mailbox;
+    bool wake = (icr_low & ICR_DELIVERY_MASK) == ICR_INIT ? ap_mailbox_send_init(mailbox)
+                                                          : ap_mailbox_send_startup(mailbox, (uint8_t)icr_low);
 
-    if ((icr_low & ICR_DELIVERY_MASK) == ICR_INIT) {
-        __atomic_store_n(&target->mailbox, MAILBOX_INIT, __ATOMIC_RELEASE); /* a SIPI before it is void */
+    if (wake)
         virt_kick(cpu);
-        return;
-    }
-    if (__atomic_load_n(&target->started, __ATOMIC_ACQUIRE) &&
-        !(__atomic_load_n(&target->mailbox, __ATOMIC_ACQUIRE) & MAILBOX_INIT))
-        return;
-    __atomic_fetch_or(&target->mailbox, MAILBOX_STARTUP | (icr_low & MAILBOX_VECTOR), __ATOMIC_ACQ_REL);
-    virt_kick(cpu);
 }
 
 /* x2APIC: the logical ID follows from the APIC ID (SDM vol. 3, 10.12.10.2). An xAPIC's is the guest's choice and

@@ -17,16 +17,31 @@ enum { REGISTER_MASK = 0xff0 };
 static uint64_t apic_page;
 static bool installed;
 
-bool apic_trap_install(struct error *error)
+static bool install(void)
 {
-    if (!ap_start_needs_trap())
-        return true;
-    apic_page = rdmsr(MSR_IA32_APIC_BASE) & ~APIC_BASE_FLAGS & ~(uint64_t)0xff;
-    virt_intercept_msr(MSR_X2APIC_ICR, false, true);
-    if (!ept_protect(guest_ept, apic_page, apic_page + PAGE_SIZE, EPT_READ | EPT_EXECUTE))
-        return fail(error, "Memory: the page pool ran out while protecting the local APIC: report this as a defect");
     __atomic_store_n(&installed, true, __ATOMIC_RELEASE);
+    virt_intercept_msr(MSR_X2APIC_ICR, false, true);
+    return ept_protect(guest_ept, apic_page, apic_page + PAGE_SIZE, EPT_READ | EPT_EXECUTE);
+}
+
+bool apic_trap_init(struct error *error)
+{
+    apic_page = rdmsr(MSR_IA32_APIC_BASE) & ~APIC_BASE_FLAGS & ~(uint64_t)0xff;
+    if (ap_start_needs_trap() && !install())
+        return fail(error, "Memory: the page pool ran out while protecting the local APIC: report this as a defect");
     return true;
+}
+
+/* The other CPUs drop their old translations in their slow work. */
+void apic_trap_restore(void)
+{
+    if (__atomic_load_n(&installed, __ATOMIC_ACQUIRE))
+        return;
+    if (!install())
+        log_warning("cpu%u: no page left to trap the local APIC: it can't be started again", cpu_this()->index);
+    for (uint32_t i = 0; i < cpu_count; i++)
+        if (cpu_at(i) != cpu_this())
+            virt_kick(cpu_at(i));
 }
 
 /* Giving a right needs no INVEPT: who still has the old translation exits once more and finds it (SDM vol.

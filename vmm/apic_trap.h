@@ -3,11 +3,12 @@
 
 #include "lib/error.h"
 
-/* Boot, before launch. */
-must_check bool apic_trap_install(struct error *error);
+/* Boot, before launch: traps the writes if CPUs wait to be started that way. */
+must_check bool apic_trap_init(struct error *error);
 
-/* For good. Any CPU. */
+/* When the last CPU has started, and when one waits again. */
 void apic_trap_remove(void);
+void apic_trap_restore(void);
 
 /* The EPT refused a write to `address`: true if it was the APIC's page and the instruction now makes its detour. */
 must_check bool apic_trap_write(uint64_t address);

@@ -36,15 +36,21 @@ static const struct cpuid_rule rules[] = {
 enum { LEAF_FEATURES = 1, LEAF_STRUCTURED = 7 };
 enum { HYPERVISOR_FIRST = 0x40000000, HYPERVISOR_INFO = 0x40000001, HYPERVISOR_LAST = 0x4fffffff };
 enum { STATISTICS_FIRST = 0x40010000, STATISTICS_LAST = 0x4001ffff, ALL_CPUS = 0xffffffff, INTERFACE_VERSION = 1 };
+enum { EXTENDED_FIRST = 0x80000000 };
 enum { STRUCTURED_ECX_OSPKE = BIT(4) };
 
 static const struct cpuid_rule *active[ARRAY_SIZE(rules)];
 static unsigned active_count;
+static uint32_t highest_basic, highest_extended;
 uint64_t vmm_special_leaves;
 
 void cpuid_init(void)
 {
+    highest_basic = cpuid(0, 0).eax;
+    highest_extended = cpuid(EXTENDED_FIRST, 0).eax;
     vmm_special_leaves = BIT(LEAF_FEATURES) | BIT(LEAF_STRUCTURED);
+    if (highest_basic < 63)
+        vmm_special_leaves |= ~(uint64_t)0 << (highest_basic + 1);
     for (unsigned i = 0; i < ARRAY_SIZE(rules); i++) {
         if (virt_gives(rules[i].unless))
             continue;
@@ -116,6 +122,14 @@ static struct cpuid_result hypervisor_leaf(uint32_t leaf, uint32_t subleaf)
     return r;
 }
 
+/* Which leaf the CPU answers for: beyond the highest it is the highest basic one (SDM vol. 2, CPUID). */
+static uint32_t answered_leaf(uint32_t leaf)
+{
+    if (leaf < HYPERVISOR_FIRST && leaf > highest_basic)
+        return highest_basic;
+    return leaf > HYPERVISOR_LAST && (leaf < EXTENDED_FIRST || leaf > highest_extended) ? highest_basic : leaf;
+}
+
 void vmm_cpuid_special(struct guest_regs *regs)
 {
     uint32_t leaf = (uint32_t)regs->rax, subleaf = (uint32_t)regs->rcx;
@@ -125,6 +139,7 @@ void vmm_cpuid_special(struct guest_regs *regs)
         r = hypervisor_leaf(leaf, subleaf);
     } else {
         r = cpuid(leaf, subleaf);
+        leaf = answered_leaf(leaf);
         mirror_cr4(leaf, subleaf, &r);
         apply_rules(leaf, subleaf, &r);
     }

@@ -133,6 +133,7 @@ enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit)
 void vmm_slow_work(struct cpu *cpu)
 {
     __atomic_store_n(&cpu->slow_work, 0, __ATOMIC_SEQ_CST);
+    vcpu_flush_ept(guest_ept_pointer()); /* whoever kicked us may have taken a right away */
     ap_start_handle_mailbox();
     if (__atomic_exchange_n(&cpu->nmi_count, 0, __ATOMIC_ACQ_REL))
         vcpu_inject_nmi();
@@ -151,6 +152,8 @@ static bool create_cpus(struct pool *pool, const struct mtrr_state *mtrr, struct
         struct vmm_cpu *v = (struct vmm_cpu *)((char *)cpu_at(i) + CPU_VMM_OFFSET);
 
         *v = (struct vmm_cpu){.mtrr = *mtrr};
+        if (i > 0)
+            ap_mailbox_reset(&v->mailbox);
         cpu_at(i)->vmm = v;
         if (!detour_init(&v->detour, pool, guest_ept))
             return fail(error, "Memory: the page pool has no pages for cpu%u's detour: report this as a defect", i);
@@ -164,14 +167,13 @@ bool vmm_init(struct pool *pool, struct ept *ept, const struct mtrr_state *mtrr,
     guest_ept = ept;
     cpuid_init();
     msr_init();
-    return create_cpus(pool, mtrr, error) && ap_start_init(acpi, error) && apic_trap_install(error);
+    return create_cpus(pool, mtrr, error) && ap_start_init(acpi, error) && apic_trap_init(error);
 }
 
 void vmm_run_boot_cpu(const struct entry32 *entry)
 {
     vcpu_set_first();
     vcpu_set_entry32(entry);
-    vmm_cpu(cpu_this())->started = true;
     virt_launch();
 }
 

@@ -9,12 +9,12 @@
 #include "arch/x86/virt.h"
 #include "mm/ept.h"
 #include "mm/mtrr.h"
+#include "vmm/ap_mailbox.h"
 #include "vmm/detour.h"
 
 /* What vmm/ keeps for each CPU, in the page of its struct cpu. */
 struct vmm_cpu {
-    uint32_t mailbox;          /* ap_start.c: INIT and SIPI sent by other CPUs */
-    bool started;              /* runs guest code: not waiting for a SIPI */
+    struct ap_mailbox mailbox; /* ap_start.c: INIT and SIPI sent by other CPUs */
     uint32_t trapped_register; /* apic_trap.c */
     uint32_t block_accesses;   /* memory.c: how often the guest has touched Plinth's block on this CPU */
     struct detour detour;

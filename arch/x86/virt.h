@@ -130,8 +130,8 @@ void vcpu_step_begin(void);
 struct cpu;
 void virt_kick(struct cpu *cpu);
 
-/* Halts this CPU until virt_kick(), unless *word isn't 0 already. May return early. */
-void virt_sleep_unless(const uint32_t *word);
+/* Halts this CPU until virt_kick(), unless that has come since the last call. May return early. */
+void virt_sleep_unless_kicked(void);
 
 /* Exits of one reason on one CPU so far, and TSC ticks spent on them. Any CPU. False: no such reason. */
 must_check bool virt_statistics(uint32_t cpu, uint32_t reason, uint64_t *exits, uint64_t *ticks);

@@ -89,7 +89,7 @@ class Guest:
     cpus: int = 2
     model: str = "corei7_skylake_x"
     words: str = ""
-    options: str = ""
+    options: str = "ap_start=icr-always"  # Bochs can't let an INIT through to a CPU that runs (docs/testing.md)
     seconds: int = 120
 
 

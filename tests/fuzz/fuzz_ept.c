@@ -2,7 +2,11 @@
  * Any MTRRs, any block, any sequence of operations on the EPT, in a small pool: no leaf meets the block, nothing is
  * misconfigured, no page is lost, and memory types are what the page-by-page model says.
  */
+#include "mm/ept_dump.h"
+#include "mm/ept_retype.h"
+#include "mm/ept_track.h"
 #include "mm/ept_view.h"
+#include "mm/pgtable_merge.h"
 #include "tests/host/ept_world.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -53,65 +57,130 @@ static uint64_t take_address(struct input *input, const struct ept *ept)
     return value & ((1ull << 48) - 1) & ~(PAGE_SIZE - 1);
 }
 
-static void operate(struct input *input, struct ept *ept, struct ept_view *view)
+struct machine {
+    struct ept_world world;
+    struct mtrr_state other; /* the MTRRs not in force */
+    struct ept_view view;
+    struct ept_track track;
+};
+
+static void fill(struct ept *ept, uint64_t address)
 {
+    struct pgtable_leaf leaf;
+    unsigned type;
+
+    if (ept_fill(ept, address) != EPT_FILLED)
+        return;
+    leaf = pgtable_lookup(&ept->table, address);
+    type = leaf.entry >> 3 & 7;
+    require((ept->coarse && type == MEMORY_UC) ||
+            (type == model_type(ept->mtrr, address) &&
+             type == model_type(ept->mtrr, leaf.start + pgtable_size(leaf.level) - 1)));
+}
+
+/* Tables have gone and come: the view is made afresh, and shows what the shared tree shows. */
+static void look(struct machine *machine, uint64_t address)
+{
+    struct ept *ept = &machine->world.ept;
+    struct range range = {ALIGN_DOWN(address, PAGE_SIZE), ALIGN_DOWN(address, PAGE_SIZE) + PAGE_SIZE};
+
+    pgtable_reclaim(&ept->table);
+    ept_view_aim(&machine->view, range, 0x5000);
+    for (unsigned i = 0; i < 8 && address < 1ull << 48; address += PAGE_SIZE << 5 * i++)
+        require(address < range.end ||
+                translate(ept, machine->view.tables[4], address) == translate(ept, ept->table.root, address));
+}
+
+static void track(struct machine *machine, unsigned step, uint64_t address)
+{
+    uint64_t at = machine->track.range.start;
+    struct range written;
+
+    if (step == 0)
+        (void)!ept_track_start(&machine->track);
+    else if (step == 1)
+        (void)!ept_track_stop(&machine->track);
+    else if (step == 2)
+        ept_track_write(&machine->track, address);
+    else
+        while (ept_track_harvest(&machine->track, &at, &written))
+            require(range_overlaps(written, machine->track.range));
+}
+
+static void retype(struct machine *machine)
+{
+    struct ept *ept = &machine->world.ept;
+
+    ept_retype(ept, ept->mtrr == &machine->other ? &machine->world.mtrr : &machine->other);
+}
+
+static void dump(const struct ept *ept)
+{
+    char text[EPT_LINE_MAX];
+
+    for (uint64_t at = 0; ept_dump_line(ept, &at, text);)
+        require(strlen(text) < EPT_LINE_MAX - 1);
+}
+
+static void operate(struct input *input, struct machine *machine)
+{
+    struct ept *ept = &machine->world.ept;
     uint8_t what = (uint8_t)take64(input, 1);
     uint64_t address = take_address(input, ept);
     uint64_t end = address + (take64(input, 1) + 1) * (what & 0x80 ? 2 * MIB : PAGE_SIZE);
-    struct pgtable_leaf leaf;
 
-    switch (what % 5) {
+    switch (what % 9) {
     case 0:
-        if (ept_fill(ept, address) == EPT_FILLED) {
-            leaf = pgtable_lookup(&ept->table, address);
-            require((leaf.entry >> 3 & 7) == model_type(ept->mtrr, address));
-            require((leaf.entry >> 3 & 7) == model_type(ept->mtrr, leaf.start + pgtable_size(leaf.level) - 1));
-        }
-        break;
+        return fill(ept, address);
     case 1:
-        if (ept_protect(ept, address, end, what >> 4)) {
-            leaf = pgtable_lookup(&ept->table, address);
-            require(!(leaf.entry & EPT_ALL & ~(uint64_t)(what >> 4)));
-        }
-        break;
+        if (ept_protect(ept, address, end, what >> 4))
+            require(!(pgtable_lookup(&ept->table, address).entry & EPT_ALL & ~(uint64_t)(what >> 4)));
+        return;
     case 2:
-        if (!range_overlaps((struct range){end, end + 1}, ept->block) && end < 1ull << ept->physical_bits &&
-            end < 1ull << 48)
+        if (end < ept_limit(ept) && !range_overlaps((struct range){end, end + PAGE_SIZE}, ept->block))
             (void)!ept_redirect(ept, address, end, what >> 4);
-        break;
+        return;
     case 3:
-        ept_view_sync(view, address);
-        break;
+        return look(machine, address);
+    case 4:
+        pgtable_merge(&ept->table, address, end);
+        return;
+    case 5:
+        return retype(machine);
+    case 6:
+        return track(machine, what / 9 % 4, address);
+    case 7:
+        return ept_view_sync(&machine->view, address);
     default:
-        pgtable_reclaim(&ept->table);
-        ept_view_refresh(view);
-        for (unsigned i = 0; i < 8; i++, address += PAGE_SIZE << 5 * i)
-            require(address >= 1ull << 48 || address == view->page ||
-                    translate(ept, view->tables[4], address) == translate(ept, ept->table.root, address));
+        return dump(ept);
     }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input input = {data, size};
-    struct ept_world world;
-    struct ept_view view;
+    struct machine machine;
     struct mtrr_state mtrr;
     struct range block;
+    unsigned flags = (unsigned)take64(&input, 1);
 
     take_mtrr(&input, &mtrr);
+    take_mtrr(&input, &machine.other);
+    machine.other.physical_bits = mtrr.physical_bits;
     block.start = take64(&input, 2) % 2048 * 2 * MIB;
     block.end = block.start + (take64(&input, 1) + 1) * 64 * KIB;
     if (block.end > 4 * GIB)
         block.end = 4 * GIB;
-    if (ept_world_init(&world, mtrr, block, size & 1, 64)) {
-        if (ept_view_init(&view, &world.ept, (take64(&input, 6) & ((1ull << 48) - 1)) & ~0xfffull)) {
-            while (input.size)
-                operate(&input, &world.ept, &view);
-            check_ept(&world.ept);
-            check_no_page_is_lost(&world.ept.table, 4);
-        }
+    if (ept_world_init(&machine.world, mtrr, block, flags & 1, 24 + flags / 4) &&
+        ept_view_init(&machine.view, &machine.world.ept)) {
+        machine.track = (struct ept_track){
+            .ept = &machine.world.ept, .range = {block.end, block.end + 4 * MIB}, .flags = flags & 2};
+        look(&machine, 0);
+        while (input.size)
+            operate(&input, &machine);
+        check_ept(&machine.world.ept);
+        check_no_page_is_lost(&machine.world.ept.table, 4);
     }
-    ept_world_fini(&world);
+    ept_world_fini(&machine.world);
     return 0;
 }

@@ -40,20 +40,38 @@ static unsigned stack_of(unsigned vector)
     return vector < 32 ? 1 : 3;
 }
 
+static void fill_gate(unsigned vector, uint64_t stub, unsigned ist)
+{
+    idt[vector] = (struct gate){
+        .offset_low = (uint16_t)stub,
+        .selector = SELECTOR_CODE64,
+        .ist = (uint8_t)ist,
+        .type = vector == VECTOR_BP ? 0xee : 0x8e, /* interrupt gate; INT3 from CPL 3 too */
+        .offset_middle = (uint16_t)(stub >> 16),
+        .offset_high = (uint32_t)(stub >> 32),
+    };
+}
+
 static void fill_idt(void)
 {
-    for (unsigned vector = 0; vector < 256; vector++) {
-        uint64_t stub = (uintptr_t)trap_stubs[vector];
-        bool user = vector == VECTOR_BP;
-        idt[vector] = (struct gate){
-            .offset_low = (uint16_t)stub,
-            .selector = SELECTOR_CODE64,
-            .ist = (uint8_t)stack_of(vector),
-            .type = user ? 0xee : 0x8e, /* interrupt gate; INT3 from CPL 3 too */
-            .offset_middle = (uint16_t)(stub >> 16),
-            .offset_high = (uint32_t)(stub >> 32),
-        };
-    }
+    for (unsigned vector = 0; vector < 256; vector++)
+        fill_gate(vector, (uintptr_t)trap_stubs[vector], stack_of(vector));
+}
+
+enum { LOST_STACK_IST = 7 };
+void *lost_stack_host;
+volatile uint32_t lost_stack_hits;
+extern const uint8_t lost_stack_stub[];
+
+void cpu_lose_stack(uint8_t vector, uint64_t stack)
+{
+    this_cpu()->tss.ist[LOST_STACK_IST - 1] = stack;
+    fill_gate(vector, (uintptr_t)lost_stack_stub, LOST_STACK_IST);
+}
+
+void cpu_keep_stack(uint8_t vector)
+{
+    fill_gate(vector, (uintptr_t)trap_stubs[vector], stack_of(vector));
 }
 
 static void fill_tss(struct cpu *cpu)

@@ -70,5 +70,13 @@ static inline uint8_t *cpu_code(struct cpu *cpu)
 /* Loads the calling CPU's own GDT, TSS and IDT. */
 void cpu_load_tables(struct cpu *cpu);
 
+/* Directs the vector to the stub of trap.S that forgets its stack, which the calling CPU takes from `stack`; or back.
+ */
+void cpu_lose_stack(uint8_t vector, uint64_t stack);
+void cpu_keep_stack(uint8_t vector);
+extern void *lost_stack_host;
+extern volatile uint32_t lost_stack_hits;
+void unblock_nmis(void);
+
 /* Called from trap.S. */
 void trap_handle(struct frame *frame);

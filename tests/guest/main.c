@@ -8,18 +8,32 @@
 #include "tests/guest/tests.h"
 
 static const struct test tests[] = {
-    {"boot", test_boot, false},     {"smp", test_smp, false},
-    {"cpuid", test_cpuid, false},   {"prefix", test_prefix, false},
-    {"step", test_step, false},     {"vmx", test_vmx, false},
-    {"xsetbv", test_xsetbv, false}, {"msr", test_msr, false},
-    {"msrs", test_msrs, false},     {"control", test_control, false},
-    {"debug", test_debug, false},   {"vectors", test_vectors, false},
-    {"event", test_event, false},   {"legacy", test_legacy, false},
-    {"pae", test_pae, false},       {"task", test_task, false},
-    {"random", test_random, false}, {"restart", test_restart, false},
-    {"x2apic", test_x2apic, false}, {"x2restart", test_x2restart, false},
+    {"boot", test_boot, false},
+    {"smp", test_smp, false},
+    {"cpuid", test_cpuid, false},
+    {"prefix", test_prefix, false},
+    {"step", test_step, false},
+    {"vmx", test_vmx, false},
+    {"xsetbv", test_xsetbv, false},
+    {"msr", test_msr, false},
+    {"msrs", test_msrs, false},
+    {"control", test_control, false},
+    {"debug", test_debug, false},
+    {"vectors", test_vectors, false},
+    {"event", test_event, false},
+    {"legacy", test_legacy, false},
+    {"pae", test_pae, false},
+    {"task", test_task, false},
+    {"edge", test_edge, false},
+    {"features", test_features, false},
+    {"quiet", test_quiet, false},
+    {"random", test_random, false},
+    {"restart", test_restart, false},
+    {"x2apic", test_x2apic, false},
+    {"x2restart", test_x2restart, false},
     {"block", test_block, true}, /* from here on: each needs a run of its own */
-    {"triple", test_triple, true},  {"bench", test_bench, true},
+    {"triple", test_triple, true},
+    {"bench", test_bench, true},
 };
 
 struct guest_options guest_options;
@@ -54,6 +68,9 @@ static void take_word(const char *word)
     } else if (!strncmp(word, "steps=", 6)) {
         word += 6;
         guest_options.steps = read_number(&word);
+    } else if (!strncmp(word, "trace=", 6)) {
+        word += 6;
+        guest_options.trace = read_number(&word);
     } else if (!strncmp(word, "block=", 6)) {
         word += 6;
         guest_options.block.start = read_number(&word);

@@ -90,6 +90,10 @@ void smp_run(struct cpu *cpu, job_t *job, void *argument)
     }
     cpu->job_argument = argument;
     cpu->job = job;
-    while (cpu->job)
-        pause();
+    for (unsigned ms = 0; cpu->job; ms++) {
+        if (ms == 2000)
+            error_stop("cpu%u does not do its work: it started %u times, alive %d", cpu->index, cpu->starts,
+                       smp_alive(cpu));
+        delay_us(1000);
+    }
 }

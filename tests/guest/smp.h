@@ -30,7 +30,7 @@ bool smp_start(struct cpu *cpu);
 bool smp_wait_started(const struct cpu *cpu, uint32_t starts, unsigned ms);
 /* True if the idle CPU's heartbeat moves. */
 bool smp_alive(const struct cpu *cpu);
-/* Runs the job on that CPU (also on the boot CPU itself) and waits for its end. */
+/* Runs the job on that CPU (also on the boot CPU itself) and waits for its end: 2 s at most, then the run ends. */
 void smp_run(struct cpu *cpu, job_t *job, void *argument);
 
 extern const uint8_t ap_page[], ap_page_end[], ap_page_registers[], ap_page_lock[];

@@ -197,12 +197,13 @@ static void set_gate(unsigned vector, uint64_t handler)
 static void measure_xsetbv(void)
 {
     const struct operation operation = ENTRY(xsetbv);
+    uint32_t low, high;
 
     if (!(cpuid(1, 0).ecx & 1u << 26))
         return;
     write_cr4(read_cr4() | CR4_OSXSAVE);
-    __asm__ volatile("xgetbv" : "=A"(value) : "c"(0));
-    value = (uint32_t)value;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    value = (uint64_t)high << 32 | low;
     measure(&operation);
     write_cr4(read_cr4() & ~(uint64_t)CR4_OSXSAVE);
 }

@@ -9,6 +9,8 @@
 
 typedef unsigned long long ull;
 
+void exec_enter(const struct frame *frame, void **host_stack);
+
 static struct range block;
 
 static const struct access {
@@ -141,6 +143,52 @@ static void stack_inside(void)
     differ("push and pop in the block: %s rcx %llx", exec_outcome(&exec).text, (ull)exec.frame.rcx);
 }
 
+/*
+ * Events whose frame is pushed into the block: the EPT violation comes in the middle of the delivery, which must be
+ * completed once, its pushes lost (row 12).
+ */
+static void deliver(const char *name, uint8_t vector, const uint8_t *code, size_t size)
+{
+    struct cpu *cpu = this_cpu();
+    uint32_t before = lost_stack_hits;
+    struct exec exec;
+
+    cpu_lose_stack(vector, block.start + 4096);
+    exec_prepare(&exec, RING0, code, size);
+    exec.frame.rbx = 0xfee00300; /* ICR */
+    exec.frame.rax = vector == VECTOR_NMI ? 0x44400 : 0x44000u | vector;
+    cpu->exec = NULL; /* another exception is an error */
+    exec_enter(&exec.frame, &lost_stack_host);
+    if (vector == VECTOR_NMI)
+        unblock_nmis();
+    if (vector >= 32)
+        apic_end_of_interrupt();
+    cpu_keep_stack(vector);
+    differ("%s with its stack in the block: %u delivered", name, lost_stack_hits - before);
+    check(lost_stack_hits == before + 1, "%s with its stack in the block: %u delivered", name,
+          lost_stack_hits - before);
+}
+
+static void stack_of_events_inside(void)
+{
+    static const uint8_t ud2[] = {0x0f, 0x0b}, int6[] = {0xcd, 0x06}, int60[] = {0xcd, 0x60}, divide[] = {0xf7, 0xf1};
+    static const uint8_t load[] = {0x48, 0xb8, 0, 0, 0, 0, 0, 1, 0, 0, 0x8a, 0x00};
+    static const uint8_t send[] = {0x89, 0x03, 0xfb, 0x90, 0x90, 0x90, 0xeb, 0xfe}; /* mov, sti, nop..., jmp here */
+    static const uint8_t icebp[] = {0xf1}, vmcall[] = {0x0f, 0x01, 0xc1};
+
+    for (unsigned i = 0; i < 3; i++) {
+        deliver("ud2", VECTOR_UD, ud2, sizeof(ud2));
+        deliver("vmcall", VECTOR_UD, vmcall, sizeof(vmcall));
+        deliver("int 6", VECTOR_UD, int6, sizeof(int6));
+        deliver("int 60", 0x60, int60, sizeof(int60));
+        deliver("div", VECTOR_DE, divide, sizeof(divide));
+        deliver("icebp", VECTOR_DB, icebp, sizeof(icebp));
+        deliver("page fault", VECTOR_PF, load, sizeof(load));
+        deliver("NMI", VECTOR_NMI, send, sizeof(send));
+        deliver("interrupt", 0x61, send, sizeof(send));
+    }
+}
+
 static void apic_base_onto_block(void)
 {
     uint64_t base = rdmsr(MSR_APIC_BASE);
@@ -197,6 +245,7 @@ void test_block(void)
     execute(block.start + 0x12345);
     walk_through();
     stack_inside();
+    stack_of_events_inside();
     apic_base_onto_block();
     from_all_cpus();
     differ("still here: leaf 0 eax %x", cpuid(0, 0).eax);

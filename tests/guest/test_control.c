@@ -80,16 +80,16 @@ static void try_cr4(void)
     for (unsigned bit = 0; bit < 34; bit++)
         if (bit == 20 || bit == 21) { /* SMEP, SMAP: this kernel runs from pages that are open to CPL 3 */
             continue;
-        } else if (bit == 13) { /* VMXE: hidden together with VMX */
-            struct outcome outcome = write_outcome(RING0, MOV_CR4, cr4 | CR4_VMXE, &after);
-            differ("cr4.vmxe: %s, now %llx", outcome.text, (ull)after);
+        } else if (bit == 13 || bit == 14) { /* VMXE, SMXE: hidden together with VMX and SMX */
+            struct outcome outcome = write_outcome(RING0, MOV_CR4, cr4 | 1u << bit, &after);
+            differ("cr4 = %llx: %s, now %llx", (ull)(cr4 | 1u << bit), outcome.text, (ull)after);
         } else {
             try_control("cr4", RING0, MOV_CR4, cr4 ^ (uint64_t)1 << bit);
         }
     try_control("cr4", RING0, MOV_CR4, cr4 | (uint64_t)1 << 63);
     try_control("cr4", RING0_32, MOV_CR4, cr4 | CR4_OSXSAVE);
     try_control("cr4", RING0_32, MOV_CR4, cr4 & ~(uint64_t)0x20); /* PAE off in long mode */
-    try_control("cr4", RING0_16, MOV_CR4, cr4 | CR4_SMXE);
+    try_control("cr4", RING0_16, MOV_CR4, cr4 | CR4_RESERVED);
     try_control("cr4", RING3, MOV_CR4, cr4);
 }
 

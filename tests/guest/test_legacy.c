@@ -35,8 +35,8 @@ static const struct stimulus stimuli[] = {
     {"smsw", 3, {0x0f, 0x01, 0xe0}},
     {"read cr4", 3, {0x0f, 0x20, 0xe0}},
     {"cr0 to and fro", 6, {0x0f, 0x20, 0xc0, 0x0f, 0x22, 0xc0}},
-    {"cr4 = smxe", 3, {0x0f, 0x22, 0xe6}}, /* ESI = SMXE */
-    {"cr0 = ebx", 3, {0x0f, 0x22, 0xc3}},  /* PG without PE */
+    {"cr4 reserved", 3, {0x0f, 0x22, 0xe6}}, /* ESI */
+    {"cr0 = ebx", 3, {0x0f, 0x22, 0xc3}},    /* PG without PE */
     {"int3 twice", 1, {0xcc}},
     {"in 21", 2, {0xe4, 0x21}},
     {"sgdt", 3, {0x0f, 0x01, 0x07}},
@@ -54,7 +54,7 @@ void test_legacy(void)
             const struct legacy_frame *f = &legacy.frame;
 
             legacy_prepare(&legacy, mode, stimuli[i].code, stimuli[i].size);
-            legacy.frame.esi = CR4_SMXE;
+            legacy.frame.esi = CR4_RESERVED;
             legacy.frame.ebx = 0x80000030;
             legacy.frame.edi = mode == LEGACY_REAL || mode == LEGACY_VM86 ? 0xb000 : legacy.frame.esp - 1024;
             legacy_run(&legacy);
@@ -240,7 +240,7 @@ static void run_task(const char *name, struct legacy *legacy, struct task_result
     }
 #define CALLED(eip)                                                                                                    \
     {                                                                                                                  \
-        VECTOR_BP, 0, LEGACY_TSS_B, 3, eip, 0x4002, LEGACY_TSS_A, 0x8b, 0x8b, task_cpuid_eax                           \
+        VECTOR_BP, 0, LEGACY_TSS_B, 8, eip, 0x4002, LEGACY_TSS_A, 0x8b, 0x8b, 0x55                                     \
     }
 #define RETURNED(eip)                                                                                                  \
     {                                                                                                                  \
@@ -252,13 +252,12 @@ void test_task(void)
     static const uint8_t jump[] = {0xea, 0, 0, 0, 0, LEGACY_TSS_B, 0}, call[] = {0x9a, 0, 0, 0, 0, LEGACY_TSS_B, 0};
     static const uint8_t through_gate[] = {0x9a, 0, 0, 0, 0, LEGACY_TASK_GATE, 0}, undefined[] = {0x0f, 0x0b};
     static const uint8_t self[] = {0xea, 0, 0, 0, 0, LEGACY_TSS_A, 0}, jump16[] = {0xea, 0, 0, 0, 0, LEGACY_TSS_C, 0};
-    static const uint8_t stop[] = {0x0f, 0xa2, 0xcc}, back[] = {0xb8, 0x77, 0, 0, 0, 0xcf, 0xcc};
+    static const uint8_t stop[] = {0x0f, 0xa2, 0xb8, 0x55, 0, 0, 0, 0xcc}, back[] = {0xb8, 0x77, 0, 0, 0, 0xcf, 0xcc};
     static const uint8_t interrupt[] = {0xcd, 0x06};
-    uint32_t task_cpuid_eax = cpuid(0xb0b0b0b0, 0).eax;
     struct legacy legacy;
 
     prepare_task(&legacy, jump, sizeof(jump), stop, sizeof(stop));
-    run_task("jmp", &legacy, (struct task_result)JUMPED(VECTOR_BP, 3, task_cpuid_eax));
+    run_task("jmp", &legacy, (struct task_result)JUMPED(VECTOR_BP, 8, 0x55));
     prepare_task(&legacy, call, sizeof(call), stop, sizeof(stop));
     run_task("call", &legacy, (struct task_result)CALLED(7));
     prepare_task(&legacy, call, sizeof(call), back, sizeof(back));
@@ -296,5 +295,5 @@ void test_task(void)
     tss_c.ds = tss_c.es = SELECTOR_DATA;
     *legacy_gdt_entry(LEGACY_TSS_C) = tss_at(&tss_c, sizeof(tss_c) - 1, 0x81);
     run_task("jmp to a 16-bit task", &legacy,
-             (struct task_result){VECTOR_BP, 0, LEGACY_TSS_C, -1, 7, 2, 0, 0x89, 0x89, cpuid(0xffff0000, 0).eax});
+             (struct task_result){VECTOR_BP, 0, LEGACY_TSS_C, -1, 7, 2, 0, 0x89, 0x89, 0x55});
 }

@@ -26,6 +26,8 @@ struct chance {
     uint64_t hashes[CHECKPOINTS];
     uint32_t vectors[32];
     uint64_t steps;
+    struct exec last;
+    uint8_t last_code[4];
 };
 
 static struct space spaces[CPUS_MAX];
@@ -135,6 +137,8 @@ static void random_bytes(struct chance *c)
     write_dr6(0xffff0ff0);
     write_dr7(0x400);
     exec_run(&exec);
+    c->last = exec;
+    memcpy(c->last_code, code, sizeof(c->last_code));
     mix_outcome(c, &exec, !volatile_result(code));
 }
 
@@ -149,6 +153,8 @@ static void run_code(struct chance *c, const uint8_t *code, size_t size, uint64_
     exec.frame.rdx = rdx;
     exec.frame.rbx = exec.frame.rsp - 256;
     exec_run(&exec);
+    c->last = exec;
+    memcpy(c->last_code, (const void *)exec.code, sizeof(c->last_code));
     mix(c, exec.frame.vector);
     mix(c, exec.frame.error);
     mix(c, exec.frame.rip - exec.code);
@@ -245,13 +251,13 @@ static void random_wrmsr(struct chance *c)
         wrmsr_safe(index, before);
 }
 
-/* Bits whose loss ends this kernel stay; VMXE is a documented difference. */
+/* Bits whose loss ends this kernel stay; VMXE and SMXE are documented differences. */
 static void random_control(struct chance *c)
 {
     static const uint8_t cr0_code[] = {0x0f, 0x22, 0xc0}, cr4_code[] = {0x0f, 0x22, 0xe0};
     bool four = below(c, 2);
     uint64_t before = four ? read_cr4() : read_cr0();
-    uint64_t keep = four ? 0x302020u | CR4_OSXSAVE : 0x80010021u;
+    uint64_t keep = four ? 0x306020u | CR4_OSXSAVE : 0x80010021u;
     uint64_t value = before ^ (~keep & ((uint64_t)1 << below(c, 33) | (uint64_t)1 << below(c, 33)));
 
     run_code(c, four ? cr4_code : cr0_code, 3, value, 0, 0, false);
@@ -292,6 +298,16 @@ static void random_exit(struct chance *c)
     run_code(c, code, 5, 0, 0, 0, false);
 }
 
+/* For finding the one step that differs: trace=N on the command line shows the 100 steps from there. */
+static void trace(const struct chance *c, unsigned kind)
+{
+    if (c == &chances[0] && guest_options.trace && c->steps - guest_options.trace < 100)
+        observe("step %llu kind %u: %016llx, last %02x %02x %02x %02x at %llx, vector %llu rax %llx rcx %llx rdx %llx",
+                (ull)c->steps, kind, (ull)c->hash, c->last_code[0], c->last_code[1], c->last_code[2], c->last_code[3],
+                (ull)c->last.code, (ull)c->last.frame.vector, (ull)c->last.frame.rax, (ull)c->last.frame.rcx,
+                (ull)c->last.frame.rdx);
+}
+
 static void random_step(struct chance *c)
 {
     static void (*const kinds[])(struct chance *) = {
@@ -299,7 +315,10 @@ static void random_step(struct chance *c)
         random_wrmsr, random_wrmsr, random_control, random_xsetbv, random_exit,
     };
 
-    kinds[below(c, ARRAY_SIZE(kinds))](c);
+    unsigned kind = (unsigned)below(c, ARRAY_SIZE(kinds));
+
+    kinds[kind](c);
+    trace(c, kind);
 }
 
 static void run_chance(void *argument)

@@ -8,6 +8,7 @@ struct guest_options {
     struct range block; /* block=START-END: Plinth's memory, as it printed it */
     uint64_t seed;      /* seed=N, steps=N: of the random test */
     uint64_t steps;
+    uint64_t trace; /* trace=N: show its steps from there */
 };
 extern struct guest_options guest_options;
 
@@ -30,6 +31,9 @@ void test_event(void);
 void test_legacy(void);
 void test_pae(void);
 void test_task(void);
+void test_edge(void);
+void test_quiet(void);
+void test_features(void);
 void test_random(void);
 void test_bench(void);
 void test_block(void);

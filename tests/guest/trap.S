@@ -107,3 +107,22 @@ exec_leave:
     popq %rbp
     popq %rbx
     ret
+
+/* The handler for events whose stack was nowhere: forgets it, and leaves. */
+    .globl lost_stack_stub
+lost_stack_stub:
+    movq lost_stack_host(%rip), %rdi
+    incl lost_stack_hits(%rip)
+    jmp exec_leave
+
+/* void unblock_nmis(void): an IRET to the caller */
+    .globl unblock_nmis
+unblock_nmis:
+    movq %rsp, %rax
+    pushq $SELECTOR_DATA
+    pushq %rax
+    pushfq
+    pushq $SELECTOR_CODE64
+    pushq $1f
+    iretq
+1:  ret

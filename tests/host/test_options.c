@@ -94,7 +94,7 @@ static void bad_values_are_named_and_ignored(void **state)
     parse("serial=maybe");
     assert_contains(console_text(), "use serial=VALUE with on or off\n");
     parse("ap_start=now on_crash=panic");
-    assert_contains(console_text(), "use ap_start=VALUE with auto, wait or icr\n");
+    assert_contains(console_text(), "use ap_start=VALUE with auto, wait, icr or icr-always\n");
     assert_contains(console_text(), "use on_crash=VALUE with reset, halt or monitor\n");
     assert_defaults();
 }

@@ -7,13 +7,15 @@
 
 #include "tests/host/support.h"
 
+#include "mm/ept_retype.h"
 #include "mm/grace.h"
 #include "mm/pgtable_merge.h"
 #include "tests/host/ept_world.h"
 
-enum { THREADS = 8, ROUNDS = 12000, OWN = 256, REGIONS = 16 };
+enum { THREADS = 8, ROUNDS = 12000, OWN = 256, REGIONS = 16, MEETINGS = 40000 };
 
 static struct ept_world world;
+static struct mtrr_state states[2]; /* of the MTRRs: what the guest goes back and forth between */
 static const struct range block = {0xbfc00000, 0xc0000000};
 static pthread_barrier_t start_line;
 static struct grace grace;
@@ -24,7 +26,7 @@ struct cpu {
     unsigned index;
     uint64_t seed;
     uint64_t rights[OWN]; /* of own pages, as last set; EPT_ALL + 1: never */
-    unsigned long filled, merged, freed;
+    unsigned long filled, merged, freed, retyped;
     uint64_t cached_page, *cached_slot; /* a pointer into the tables such as a CPU's paging-structure cache keeps */
 };
 
@@ -154,6 +156,24 @@ static void enter_and_exit(struct cpu *cpu)
     }
 }
 
+/* One CPU rewrites the MTRRs while the others fill, split and merge. */
+static void retype(struct cpu *cpu)
+{
+    if (cpu->index == 0 && dice(cpu, 40) == 0)
+        require(ept_retype(&world.ept, &states[++cpu->retyped % 2]));
+}
+
+/* Whatever came in between, in the end each page has its type. */
+static void check_types(const struct mtrr_state *mtrr)
+{
+    for (unsigned i = 0; i < 100000; i++) {
+        uint64_t page = one_in(2) ? 8 * GIB + below(1 << 27) * PAGE_SIZE : below(6 << 18) * PAGE_SIZE;
+        uint64_t entry = translate(&world.ept, world.ept.table.root, page);
+
+        require(!entry || (entry >> 3 & 7) == model_type(mtrr, page));
+    }
+}
+
 static void *run(void *argument)
 {
     struct cpu *cpu = argument;
@@ -162,6 +182,7 @@ static void *run(void *argument)
     grace_wake(&grace, cpu->index);
     for (unsigned round = 0; round < ROUNDS; round++) {
         enter_and_exit(cpu);
+        retype(cpu);
         switch (dice(cpu, 5)) {
         case 0:
             first_touch(cpu);
@@ -190,6 +211,13 @@ static void eight_cpus_at_once(void **state)
     unsigned long filled = 0, merged = 0, freed = 0;
 
     (void)state;
+    states[0] = usual_mtrr();
+    states[1] = usual_mtrr();
+    states[1].default_type = MEMORY_UC | 0xc00;
+    states[1].variable[1].base = 4 * GIB | MEMORY_WT;
+    states[1].variable[1].mask = ((1ull << 40) - 4 * GIB) | 0x800;
+    states[1].variable[2].base = 20 * GIB | MEMORY_WP; /* borders inside what is touched */
+    states[1].variable[2].mask = ((1ull << 40) - 128 * MIB) | 0x800;
     assert_true(ept_world_init(&world, usual_mtrr(), block, true, 2000));
     grace_init(&grace, grace_cpus, THREADS);
     pthread_barrier_init(&start_line, NULL, THREADS);
@@ -205,7 +233,9 @@ static void eight_cpus_at_once(void **state)
         merged += cpus[i].merged;
         freed += cpus[i].freed;
     }
-    print_message("           %lu tables merged, %lu freed while running\n", merged, freed);
+    print_message("           %lu tables merged, %lu freed while running, retyped %lu times\n", merged, freed,
+                  cpus[0].retyped);
+    check_types(world.ept.mtrr);
     assert_true(merged > 50 && freed > 1000);
     assert_int_equal(filled, 64); /* each place was filled exactly once, though all tried */
     check_ept(&world.ept);
@@ -215,9 +245,54 @@ static void eight_cpus_at_once(void **state)
     ept_world_fini(&world);
 }
 
+/* A fill that begins before a retyping and ends after it, often. */
+static void *fill_again(void *argument)
+{
+    uint64_t seed = 1;
+
+    (void)argument;
+    for (unsigned round = 0; round < MEETINGS; round++) {
+        pthread_barrier_wait(&start_line);
+        for (uint64_t delay = random_next(&seed) % 60; delay; delay--)
+            __builtin_ia32_pause();
+        require(ept_fill(&world.ept, 300 * GIB) == EPT_FILLED);
+        pthread_barrier_wait(&start_line);
+    }
+    return NULL;
+}
+
+static void a_fill_meets_a_retyping(void **state)
+{
+    pthread_t thread;
+    uint64_t seed = 2;
+
+    (void)state;
+    states[0] = usual_mtrr();
+    states[1] = usual_mtrr();
+    /* a short way for the retyper, so that the two can overtake each other: only what is filled changes its type */
+    states[1].variable[1].base = 300 * GIB | MEMORY_UC;
+    states[1].variable[1].mask = ((1ull << 40) - GIB) | 0x800;
+    assert_true(ept_world_init(&world, states[0], block, true, 60));
+    pthread_barrier_init(&start_line, NULL, 2);
+    pthread_create(&thread, NULL, fill_again, NULL);
+    for (unsigned round = 0; round < MEETINGS; round++) {
+        const struct mtrr_state *mtrr = &states[round % 2];
+
+        pthread_barrier_wait(&start_line);
+        for (uint64_t delay = random_next(&seed) % 60; delay; delay--)
+            __builtin_ia32_pause();
+        require(ept_retype(&world.ept, mtrr));
+        pthread_barrier_wait(&start_line);
+        require((pgtable_lookup(&world.ept.table, 300 * GIB).entry >> 3 & 7) == model_type(mtrr, 300 * GIB));
+        require(pgtable_map(&world.ept.table, 300 * GIB, 301 * GIB, 0, 0));
+    }
+    pthread_join(thread, NULL);
+    ept_world_fini(&world);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(eight_cpus_at_once)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_fill_meets_a_retyping), cmocka_unit_test(eight_cpus_at_once)};
 
     return cmocka_run_group_tests_name("ept, concurrent", tests, NULL, NULL);
 }

@@ -27,8 +27,11 @@ void virt_kick(struct cpu *cpu)
 }
 
 /* An exit by NMI leaves NMIs blocked until the next IRET (27.5.5): the one that shall wake this CPU would not come. */
-void virt_sleep_unless(const uint32_t *word)
+void virt_sleep_unless_kicked(void)
 {
+    struct cpu *cpu = cpu_this();
+
     vmx_unblock_nmis();
-    vmx_sleep(word);
+    vmx_sleep(&cpu->slow_work);
+    __atomic_store_n(&cpu->slow_work, 0, __ATOMIC_SEQ_CST);
 }

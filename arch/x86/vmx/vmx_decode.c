@@ -1,4 +1,5 @@
 /* From the VMCS's exit information to struct vm_exit (SDM vol. 3, 27.2, appendix C). */
+#include "arch/x86/instr.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/vmx/controls.h"
 #include "arch/x86/vmx/events.h"
@@ -62,6 +63,19 @@ static bool decode_cr(const struct guest_regs *regs, struct vm_exit *out)
     return false; /* MOV from a control register: never asked for */
 }
 
+/* 27.1: an exception that exits has not written CR2 or DR6; the guest that gets it after all must find them written. */
+static void finish_exception(const struct vm_exit *exit)
+{
+    uint64_t dr6;
+
+    if (exit->exception.vector == VECTOR_PF)
+        write_cr2(exit->qualification);
+    if (exit->exception.vector != VECTOR_DB)
+        return;
+    asm volatile("mov %%dr6, %0" : "=r"(dr6));
+    asm volatile("mov %0, %%dr6" : : "r"(dr6 | exit->qualification));
+}
+
 static void decode_exception(struct vm_exit *out)
 {
     uint32_t info = vmread32(VMCS_EXIT_INTERRUPTION_INFO);
@@ -75,6 +89,7 @@ static void decode_exception(struct vm_exit *out)
     out->exception.vector = (uint8_t)info;
     out->exception.has_error = info & INTERRUPTION_ERROR_CODE;
     out->exception.error = out->exception.has_error ? vmread32(VMCS_EXIT_INTERRUPTION_ERROR_CODE) : 0;
+    finish_exception(out);
 }
 
 static void decode_memory(struct vm_exit *out)
