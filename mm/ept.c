@@ -71,7 +71,6 @@ static enum pgtable_fill map_coarse(struct ept *ept, uint64_t address, unsigned 
     *piece = piece_at(address, level);
     if (level > ept->format.largest_leaf || !may_map(ept, *piece))
         return PGTABLE_NO_MEMORY;
-    __atomic_store_n(&ept->coarse, true, __ATOMIC_RELEASE);
     return pgtable_fill(&ept->table, piece->start, level, piece->start, attributes(ept, EPT_ALL, MEMORY_UC));
 }
 

@@ -33,7 +33,6 @@ struct ept {
     struct range block;
     unsigned physical_bits;
     uint64_t generation; /* of `mtrr`: counts ept_retype() */
-    bool coarse;         /* for want of pages some leaf is UC that needn't be; the next ept_retype() looks after it */
     bool execute_only;   /* IA32_VMX_EPT_VPID_CAP bit 0; without it EXECUTE without READ is no right at all. False after
                           ept_init */
 };

@@ -1,11 +1,13 @@
 """Starting machines for tests: each has a folder under build/test/ with all that it read and wrote."""
 
+import os
 import shutil
+from pathlib import Path
 
 from lab import emulator, image
 from lab.paths import BUILD
 
-ARTIFACTS = BUILD / "test"
+ARTIFACTS = Path(os.environ.get("PLINTH_TEST_ARTIFACTS", BUILD / "test"))
 PLINTH = ARTIFACTS / "plinth.elf"  # a copy, so that a `make` during the tests doesn't change what they test
 
 

@@ -73,7 +73,7 @@ static void fill(struct ept *ept, uint64_t address)
         return;
     leaf = pgtable_lookup(&ept->table, address);
     type = leaf.entry >> 3 & 7;
-    require((ept->coarse && type == MEMORY_UC) ||
+    require((!pool_free_pages(ept->table.pool) && type == MEMORY_UC) ||
             (type == model_type(ept->mtrr, address) &&
              type == model_type(ept->mtrr, leaf.start + pgtable_size(leaf.level) - 1)));
 }

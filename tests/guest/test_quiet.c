@@ -9,12 +9,6 @@
 
 enum { STATISTICS = 0x40010000, REASONS = 80, REASON_CPUID = 10, TIMES = 50 };
 
-static bool under_plinth(void)
-{
-    struct cpuid r = cpuid(0x40000000, 0);
-    return r.ebx == 0x6e696c50; /* "Plin" */
-}
-
 /* Of this CPU, all reasons but CPUID's own. */
 static uint64_t count_exits(uint64_t *by_reason)
 {

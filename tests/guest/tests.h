@@ -12,6 +12,8 @@ struct guest_options {
 };
 extern struct guest_options guest_options;
 
+bool under_plinth(void);
+
 void test_boot(void);
 void test_smp(void);
 void test_restart(void);

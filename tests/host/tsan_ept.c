@@ -12,7 +12,7 @@
 #include "mm/pgtable_merge.h"
 #include "tests/host/ept_world.h"
 
-enum { THREADS = 8, ROUNDS = 12000, OWN = 256, REGIONS = 16, MEETINGS = 40000 };
+enum { THREADS = 8, ROUNDS = 12000, OWN = 256, REGIONS = 16, MEETINGS = 8000 };
 
 static struct ept_world world;
 static struct mtrr_state states[2]; /* of the MTRRs: what the guest goes back and forth between */

@@ -1,9 +1,11 @@
 /*
- * Letting the guest execute exactly one instruction, all events held off: by the monitor trap flag where the CPU has it
- * (SDM vol. 3, 25.5.2), else by RFLAGS.TF with every exception intercepted. Where the exit came in the middle of an
- * event's delivery, the delivery is what is repeated, and without a monitor trap flag the preemption timer (25.5.1),
- * which has run out when it starts, ends the guest's time right after it. Any other exit on the way cancels the step;
- * the guest then comes back to the same instruction.
+ * Letting the guest execute exactly one instruction, all events held off: by RFLAGS.TF with every exception
+ * intercepted. Where the exit came in the middle of an event's delivery, the delivery is what is repeated, and the
+ * preemption timer (SDM vol. 3, 25.5.1), which has run out when it starts, ends the guest's time right after it. Any
+ * other exit on the way cancels the step; the guest then comes back to the same instruction.
+ *
+ * The monitor trap flag would do as well, but not every CPU has it, and one way that is tested everywhere is better
+ * than two.
  */
 #include "arch/x86/instr.h"
 #include "arch/x86/regs.h"
@@ -15,11 +17,6 @@
 
 enum { DEBUGCTL_BTF = BIT(1), PENDING_DEBUG_BS = BIT(14), DB_QUALIFICATION_BS = BIT(14) };
 
-static bool has_monitor_trap_flag(void)
-{
-    return vmx.capabilities.primary >> 32 & PRIMARY_MONITOR_TRAP_FLAG;
-}
-
 static bool has_preemption_timer(void)
 {
     return vmx.capabilities.pin >> 32 & PIN_PREEMPTION_TIMER;
@@ -27,8 +24,6 @@ static bool has_preemption_timer(void)
 
 static enum step_means choose_means(void)
 {
-    if (has_monitor_trap_flag())
-        return STEP_MONITOR_TRAP_FLAG;
     if (vmread32(VMCS_IDT_VECTORING_INFO) & INTERRUPTION_VALID && has_preemption_timer())
         return STEP_PREEMPTION_TIMER;
     return STEP_TRAP_FLAG;
@@ -58,9 +53,6 @@ void vcpu_step_begin(void)
     vcpu->step = choose_means();
     switch (vcpu->step) {
     case STEP_NONE:
-        break;
-    case STEP_MONITOR_TRAP_FLAG: /* events come only after it (25.5.2) */
-        vmwrite32(VMCS_PRIMARY_CONTROLS, vmread32(VMCS_PRIMARY_CONTROLS) | PRIMARY_MONITOR_TRAP_FLAG);
         break;
     case STEP_PREEMPTION_TIMER:
         vmwrite32(VMCS_PREEMPTION_TIMER_VALUE, 0);
@@ -109,9 +101,6 @@ bool vmx_step_end(struct vcpu *vcpu, uint32_t reason)
     switch (means) {
     case STEP_NONE:
         return false;
-    case STEP_MONITOR_TRAP_FLAG:
-        vmwrite32(VMCS_PRIMARY_CONTROLS, vmread32(VMCS_PRIMARY_CONTROLS) & ~(uint32_t)PRIMARY_MONITOR_TRAP_FLAG);
-        return reason == EXIT_MONITOR_TRAP_FLAG;
     case STEP_PREEMPTION_TIMER:
         vmwrite32(VMCS_PIN_BASED_CONTROLS, vmread32(VMCS_PIN_BASED_CONTROLS) & ~(uint32_t)PIN_PREEMPTION_TIMER);
         return reason == EXIT_PREEMPTION_TIMER;

@@ -6,7 +6,7 @@
 #include "arch/x86/virt.h"
 
 /* How the one instruction of vcpu_step_begin() is made out. */
-enum step_means { STEP_NONE, STEP_MONITOR_TRAP_FLAG, STEP_PREEMPTION_TIMER, STEP_TRAP_FLAG };
+enum step_means { STEP_NONE, STEP_PREEMPTION_TIMER, STEP_TRAP_FLAG };
 
 struct vcpu {
     uint64_t vmxon_physical, vmcs_physical;

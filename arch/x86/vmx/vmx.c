@@ -132,10 +132,9 @@ bool virt_has_wait_for_sipi(void)
 /* One line that says what of the optional features is there, and so used. */
 static void log_features(void)
 {
-    log_info("VT-x: EPT%s%s, unrestricted guest%s%s%s%s%s", virt_has_gib_pages() ? ", 1 GiB pages" : "",
+    log_info("VT-x: EPT%s%s, unrestricted guest%s%s%s%s", virt_has_gib_pages() ? ", 1 GiB pages" : "",
              virt_has_accessed_dirty() ? ", A/D bits" : "",
              vmx.capabilities.secondary >> 32 & SECONDARY_VPID ? ", VPID" : "",
-             vmx.capabilities.primary >> 32 & PRIMARY_MONITOR_TRAP_FLAG ? ", MTF" : "",
              virt_gives(VIRT_INVPCID) ? ", INVPCID" : "", virt_gives(VIRT_XSAVES) ? ", XSAVES" : "",
              virt_gives(VIRT_USER_WAIT) ? ", TPAUSE" : "");
 }

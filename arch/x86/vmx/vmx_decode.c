@@ -133,8 +133,6 @@ static enum vm_exit_kind plain_kind(enum exit_reason reason)
         return VM_EXIT_MSR_WRITE;
     case EXIT_XSETBV:
         return VM_EXIT_XSETBV;
-    case EXIT_MONITOR_TRAP_FLAG:
-        return VM_EXIT_STEPPED;
     case EXIT_GETSEC:
     case EXIT_VMCLEAR:
     case EXIT_VMLAUNCH:
@@ -170,6 +168,7 @@ static enum vm_exit_kind plain_kind(enum exit_reason reason)
     case EXIT_ENTRY_FAILURE_GUEST_STATE:
     case EXIT_ENTRY_FAILURE_MSR_LOADING:
     case EXIT_MWAIT:
+    case EXIT_MONITOR_TRAP_FLAG:
     case EXIT_MONITOR:
     case EXIT_PAUSE:
     case EXIT_ENTRY_FAILURE_MACHINE_CHECK:
