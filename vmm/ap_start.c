@@ -11,6 +11,7 @@
 #include "lib/options.h"
 #include "lib/string.h"
 #include "vmm/apic_trap.h"
+#include "vmm/shootdown.h"
 #include "vmm/vmm.h"
 
 enum { DESTINATION_ALL = 0xffffffff, XAPIC_DESTINATION_ALL = 0xff };
@@ -63,15 +64,30 @@ bool ap_start_needs_trap(void)
     return mode == AP_START_ICR_ALWAYS || (mode == AP_START_ICR && started_count < cpu_count);
 }
 
+/* Nothing but a SIPI gets the CPU out of that state (no NMI either), and then it catches up first. */
+static void enter_wait_for_sipi(void)
+{
+    shootdown_quiet(cpu_this());
+    vcpu_set_wait_for_sipi();
+}
+
+void ap_start_handle_startup(uint8_t vector)
+{
+    vcpu_set_startup(vector);
+    shootdown_awake(cpu_this());
+}
+
 /* In root mode until another CPU sends a SIPI. */
 static void park(void)
 {
     struct ap_mailbox *mailbox = &vmm_cpu(cpu_this())->mailbox;
     uint8_t vector;
 
+    shootdown_quiet(cpu_this());
     while (!ap_mailbox_take_startup(mailbox, &vector))
         virt_sleep_unless_kicked();
     cpu_this()->nmi_count = 0; /* a CPU that waits for a SIPI takes no NMI (8.4.2) */
+    shootdown_awake(cpu_this());
     vcpu_set_startup(vector);
     if (__atomic_add_fetch(&started_count, 1, __ATOMIC_ACQ_REL) == cpu_count && mode == AP_START_ICR)
         apic_trap_remove();
@@ -80,7 +96,7 @@ static void park(void)
 void ap_start_wait(void)
 {
     if (mode == AP_START_WAIT)
-        vcpu_set_wait_for_sipi();
+        enter_wait_for_sipi();
     else
         park();
 }
@@ -96,7 +112,7 @@ void ap_start_handle_init(void)
         return;
     }
     if (mode == AP_START_WAIT) {
-        vcpu_set_wait_for_sipi();
+        enter_wait_for_sipi();
         return;
     }
     ap_mailbox_wait(mailbox);

@@ -15,6 +15,11 @@ void ap_start_wait(void);
 
 /* An INIT has reached this CPU. May park it: returns when it may enter the guest. */
 void ap_start_handle_init(void);
+
+/* A SIPI has reached this CPU in wait-for-SIPI. */
+void ap_start_handle_startup(uint8_t vector);
+
+/* Looks for an INIT by message. */
 void ap_start_handle_mailbox(void);
 
 /* The guest writes this to its ICR. True if it was an INIT or SIPI to CPUs that Plinth runs, and is done; false: the

@@ -10,6 +10,7 @@
 #include "arch/x86/regs.h"
 #include "lib/log.h"
 #include "vmm/ap_start.h"
+#include "vmm/shootdown.h"
 #include "vmm/vmm.h"
 
 enum { REGISTER_MASK = 0xff0 };
@@ -32,16 +33,13 @@ bool apic_trap_init(struct error *error)
     return true;
 }
 
-/* The other CPUs drop their old translations in their slow work. */
 void apic_trap_restore(void)
 {
     if (__atomic_load_n(&installed, __ATOMIC_ACQUIRE))
         return;
     if (!install())
         log_warning("cpu%u: no page left to trap the local APIC: it can't be started again", cpu_this()->index);
-    for (uint32_t i = 0; i < cpu_count; i++)
-        if (cpu_at(i) != cpu_this())
-            virt_kick(cpu_at(i));
+    shootdown();
 }
 
 /* Giving a right needs no INVEPT: who still has the old translation exits once more and finds it (SDM vol.

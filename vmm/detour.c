@@ -33,6 +33,11 @@ void detour_end(struct detour *detour)
     vcpu_set_ept(guest_ept_pointer());
 }
 
+void detour_forget(struct detour *detour)
+{
+    detour->view.range = (struct range){0, 0};
+}
+
 void detour_sync(struct detour *detour, uint64_t address)
 {
     if (detour->view.range.end)

@@ -5,6 +5,7 @@
 #include "arch/x86/regs.h"
 #include "lib/log.h"
 #include "vmm/apic_trap.h"
+#include "vmm/guest_mtrr.h"
 #include "vmm/vmm.h"
 
 enum msr_policy {
@@ -72,29 +73,6 @@ static const struct msr_rule *find(uint32_t index)
     return NULL;
 }
 
-static bool read_mtrr(uint32_t index, uint64_t *value)
-{
-    const uint64_t *field = mtrr_field(&vmm_cpu(cpu_this())->mtrr, index);
-
-    if (!field)
-        return rdmsr_safe(index, value); /* beyond the MTRRs that this CPU has */
-    *value = *field;
-    return true;
-}
-
-static bool write_mtrr(uint32_t index, uint64_t value)
-{
-    struct mtrr_state *mtrr = &vmm_cpu(cpu_this())->mtrr;
-    uint64_t *field = mtrr_field(mtrr, index);
-
-    if (!field)
-        return wrmsr_safe(index, value);
-    if (!mtrr_write_valid(mtrr, index, value))
-        return false;
-    *field = value;
-    return true;
-}
-
 static bool write_apic_base(uint64_t value)
 {
     if ((value ^ rdmsr(MSR_IA32_APIC_BASE)) & ~APIC_BASE_FLAGS) {
@@ -116,7 +94,7 @@ enum exit_action msr_read(struct guest_regs *regs)
     enum msr_policy policy = rule ? rule->read : MSR_THROUGH;
     uint64_t value = FEATURE_CONTROL_LOCK;
 
-    if (policy == MSR_FAULT || (policy == MSR_MTRR && !read_mtrr(index, &value)) ||
+    if (policy == MSR_FAULT || (policy == MSR_MTRR && !guest_mtrr_read(index, &value)) ||
         (policy == MSR_THROUGH && !rdmsr_safe(index, &value)))
         return ACTION_GP;
     regs->rax = (uint32_t)value;
@@ -139,7 +117,7 @@ static bool write(enum msr_policy policy, uint32_t index, uint64_t value)
     case MSR_X2APIC_ICR_WRITE:
         return write_x2apic_icr(value);
     case MSR_MTRR:
-        return write_mtrr(index, value);
+        return guest_mtrr_write(index, value);
     }
     return false;
 }

@@ -11,6 +11,7 @@
 #include "lib/options.h"
 #include "vmm/ap_start.h"
 #include "vmm/apic_trap.h"
+#include "vmm/shootdown.h"
 
 static enum exit_action handle_xsetbv(const struct guest_regs *regs)
 {
@@ -74,12 +75,6 @@ static enum exit_action handle_init(void)
     return ACTION_RESUME;
 }
 
-static enum exit_action handle_startup(uint8_t vector)
-{
-    vcpu_set_startup(vector);
-    return ACTION_RESUME;
-}
-
 enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit)
 {
     struct detour *detour = &vmm_cpu(cpu_this())->detour;
@@ -118,7 +113,8 @@ enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit)
     case VM_EXIT_INIT:
         return handle_init();
     case VM_EXIT_STARTUP:
-        return handle_startup(exit->startup_vector);
+        ap_start_handle_startup(exit->startup_vector);
+        return ACTION_RESUME;
     case VM_EXIT_TASK_SWITCH:
         return ACTION_GP; /* not emulated yet: a documented limit */
     case VM_EXIT_TRIPLE_FAULT:
@@ -133,7 +129,7 @@ enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit)
 void vmm_slow_work(struct cpu *cpu)
 {
     __atomic_store_n(&cpu->slow_work, 0, __ATOMIC_SEQ_CST);
-    vcpu_flush_ept(guest_ept_pointer()); /* whoever kicked us may have taken a right away */
+    shootdown_catch_up(cpu);
     ap_start_handle_mailbox();
     if (__atomic_exchange_n(&cpu->nmi_count, 0, __ATOMIC_ACQ_REL))
         vcpu_inject_nmi();
@@ -165,6 +161,7 @@ bool vmm_init(struct pool *pool, struct ept *ept, const struct mtrr_state *mtrr,
               struct error *error)
 {
     guest_ept = ept;
+    shootdown_init();
     cpuid_init();
     msr_init();
     return create_cpus(pool, mtrr, error) && ap_start_init(acpi, error) && apic_trap_init(error);
@@ -174,6 +171,7 @@ void vmm_run_boot_cpu(const struct entry32 *entry)
 {
     vcpu_set_first();
     vcpu_set_entry32(entry);
+    shootdown_awake(cpu_this());
     virt_launch();
 }
 

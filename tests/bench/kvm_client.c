@@ -67,6 +67,10 @@ __asm__(".section .rodata\n"
         "MEASURE self_ipi, \"movl $0xfee00300, %edi; movl $0x44060, %r8d; xorl %r9d, %r9d; sti\","
         " \"movl %r8d, (%rdi); 2: testl %r9d, %r9d; jz 2b; cli\", \"movl %r8d, %eax\"\n"
         "MEASURE first_touch, \"movl %r14d, %edi\", \"movl (%rdi), %eax\"\n"
+        "guest_enable_apic:\n"
+        "    movl $0xfee000f0, %edi\n"
+        "    movl $0x1ff, (%rdi)\n"
+        "    outb %al, $0x10\n"
         "guest_ipi:\n"
         "    rdtsc\n"
         "    movl %eax, %r8d\n"
@@ -81,6 +85,7 @@ __asm__(".section .rodata\n"
 GUEST(text);
 GUEST(end);
 GUEST(ipi);
+GUEST(enable_apic);
 GUEST(nothing);
 GUEST(cpuid_0);
 GUEST(cpuid_1);
@@ -269,6 +274,7 @@ int main(void)
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     create();
+    run_guest("enable_apic", guest_enable_apic, 0);
     for (unsigned i = 0; i < sizeof(routines) / sizeof(routines[0]); i++)
         measure(routines[i].name, routines[i].routine, 0);
     if (has_xsave)

@@ -1,0 +1,93 @@
+/*
+ * Every CPU has its own set, as on the machine, and there is one EPT: the set that was completed last holds. An OS
+ * writes all CPUs' sets alike, one after another, with MTRRs disabled meanwhile (11.11.7); in that time, when the
+ * machine would be uncached, the old types stay.
+ */
+#include "vmm/guest_mtrr.h"
+
+#include "arch/x86/exception.h"
+#include "arch/x86/instr.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include "mm/ept_dump.h"
+#include "mm/ept_retype.h"
+#include "mm/pgtable_merge.h"
+#include "vmm/shootdown.h"
+#include "vmm/vmm.h"
+
+enum { DEFAULT_TYPE_ENABLE = 1 << 11 };
+
+/* ept_retype() wants the last set unchanged until a grace period is over: two take turns. */
+static struct mtrr_state applied[2];
+static unsigned current;
+static bool busy;
+
+/* Who waits here must not keep the holder waiting for it. */
+static void lock(void)
+{
+    while (__atomic_exchange_n(&busy, true, __ATOMIC_ACQUIRE)) {
+        shootdown_catch_up(cpu_this());
+        cpu_pause();
+    }
+}
+
+static void unlock(void)
+{
+    __atomic_store_n(&busy, false, __ATOMIC_RELEASE);
+}
+
+static void log_types(void)
+{
+    char line[EPT_LINE_MAX];
+
+    for (uint64_t address = 0; ept_dump_line(guest_ept, &address, line);)
+        log_debug("EPT: %s", line);
+}
+
+static void apply(const struct mtrr_state *mtrr)
+{
+    struct mtrr_state *next = &applied[!current];
+
+    *next = *mtrr;
+    if (!ept_retype(guest_ept, next))
+        log_warning("cpu%u: the page pool ran out: some memory is uncached until the guest writes its MTRRs again",
+                    cpu_this()->index);
+    current = !current;
+    shootdown();
+    if (pgtable_merge(&guest_ept->table, 0, (uint64_t)1 << guest_ept->physical_bits))
+        shootdown();
+    log_types();
+}
+
+static void update(const struct mtrr_state *mtrr)
+{
+    lock();
+    if (memcmp(guest_ept->mtrr, mtrr, sizeof(*mtrr)) != 0)
+        apply(mtrr);
+    unlock();
+}
+
+bool guest_mtrr_read(uint32_t index, uint64_t *value)
+{
+    const uint64_t *field = mtrr_field(&vmm_cpu(cpu_this())->mtrr, index);
+
+    if (!field)
+        return rdmsr_safe(index, value); /* beyond the MTRRs that this CPU has */
+    *value = *field;
+    return true;
+}
+
+bool guest_mtrr_write(uint32_t index, uint64_t value)
+{
+    struct mtrr_state *mtrr = &vmm_cpu(cpu_this())->mtrr;
+    uint64_t *field = mtrr_field(mtrr, index);
+
+    if (!field)
+        return wrmsr_safe(index, value);
+    if (!mtrr_write_valid(mtrr, index, value))
+        return false;
+    *field = value;
+    if (mtrr->default_type & DEFAULT_TYPE_ENABLE)
+        update(mtrr);
+    return true;
+}
