@@ -64,6 +64,11 @@ test: ## host tests, then boots in the emulators; ends with "N passed, N failed"
 	@$(MAKE) --no-print-directory all host-test
 	@if [ -x tools/run-tests ]; then tools/run-tests; fi
 
+check: $(BUILD)/plinth.elf ## format, layers, no indirect branch on the exit path
+	@clang-format --dry-run --Werror $(FORMATTED)
+	@tools/check-layers
+	@tools/check-exit-path $(BUILD)/plinth.elf
+
 format: ## bring every C file into the project's format
 	@clang-format -i $(FORMATTED)
 

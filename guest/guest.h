@@ -7,17 +7,17 @@
 
 /* The guest's images as the loader left them in memory, and what is known of the machine. */
 struct guest_source {
-    struct range kernel;      /* physical: first module, the file as it was */
-    const char *command_line; /* of the first module */
-    struct range initrd;      /* physical; empty if there is none */
-    uint64_t rsdp;            /* physical address of the RSDP in the machine's memory, 0 if unknown */
-    struct range block;       /* Plinth's own memory; already reserved in memmap */
+    struct range kernel;         /* physical: first module, the file as it was */
+    const char *command_line;    /* of the first module */
+    struct range initrd;         /* physical; empty if there is none */
+    uint64_t rsdp;               /* physical address of the RSDP in the machine's memory, 0 if unknown */
+    struct range block;          /* Plinth's own memory; already reserved in memmap */
     const struct memmap *memmap; /* what the guest shall see */
-    struct range avoid[8];    /* further ranges not to touch (RAM that must stay as it is until launch) */
+    struct range avoid[8];       /* further ranges not to touch (RAM that must stay as it is until launch) */
     unsigned avoid_count;
     struct {
         bool present;
-        bool text;            /* EGA text mode: width and height in characters */
+        bool text; /* EGA text mode: width and height in characters */
         uint64_t address;
         uint32_t pitch, width, height;
         uint8_t bits_per_pixel, red_position, red_size, green_position, green_size, blue_position, blue_size;

@@ -1,6 +1,7 @@
 /*
  * Reaching physical memory while booting. Given by the program that links mm: on bare metal the boot-time
- * identity map of the first 4 GiB, in host tests an arena. Boot only, before launch: afterwards nothing of the guest is mapped.
+ * identity map of the first 4 GiB, in host tests an arena. Boot only, before launch: afterwards nothing of the guest is
+ * mapped.
  */
 #pragma once
 

@@ -123,15 +123,6 @@ uint64_t pool_physical(const struct pool *pool, const void *page)
     return pool->physical + index_of(pool, page) * PAGE_SIZE;
 }
 
-void *pool_pointer(const struct pool *pool, uint64_t physical)
-{
-    uint64_t offset = physical - pool->physical;
-
-    if (offset >= pool->pages * PAGE_SIZE || offset % PAGE_SIZE)
-        __builtin_trap();
-    return (char *)pool->base + offset;
-}
-
 uint32_t pool_free_pages(const struct pool *pool)
 {
     return pool->pages - __atomic_load_n(&pool->used, __ATOMIC_RELAXED);

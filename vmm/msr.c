@@ -43,8 +43,22 @@ static const struct msr_rule rules[] = {
      "INIT and SIPI by message, while ap_start=icr needs it"},
 };
 
+/* 1 + the number of the rule for each index: found without a search. All policed MSRs lie below. */
+enum { POLICED_END = 0x1000 };
+static uint8_t rule_numbers[POLICED_END] __attribute__((section(".sealed")));
+
+static void number_rules(void)
+{
+    _Static_assert(ARRAY_SIZE(rules) < 255, "rule numbers are bytes");
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rules); i++)
+        for (uint32_t index = rules[i].first; index <= rules[i].last; index++)
+            rule_numbers[index] = (uint8_t)(i + 1);
+}
+
 void msr_init(void)
 {
+    number_rules();
     for (unsigned i = 0; i < ARRAY_SIZE(rules); i++) {
         const struct msr_rule *rule = &rules[i];
 
@@ -55,22 +69,9 @@ void msr_init(void)
     }
 }
 
-/* The table is sorted. */
 static const struct msr_rule *find(uint32_t index)
 {
-    unsigned low = 0, high = ARRAY_SIZE(rules);
-
-    while (low < high) {
-        unsigned middle = (low + high) / 2;
-
-        if (index > rules[middle].last)
-            low = middle + 1;
-        else if (index < rules[middle].first)
-            high = middle;
-        else
-            return &rules[middle];
-    }
-    return NULL;
+    return index < POLICED_END && rule_numbers[index] ? &rules[rule_numbers[index] - 1] : NULL;
 }
 
 static bool write_apic_base(uint64_t value)

@@ -13,7 +13,7 @@
 #include "vmm/apic_trap.h"
 #include "vmm/shootdown.h"
 
-static enum exit_action handle_xsetbv(const struct guest_regs *regs)
+enum exit_action vmm_xsetbv(const struct guest_regs *regs)
 {
     uint64_t value = regs->rdx << 32 | (uint32_t)regs->rax;
 
@@ -90,7 +90,7 @@ enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit)
     case VM_EXIT_MSR_WRITE:
         return msr_write(regs);
     case VM_EXIT_XSETBV:
-        return handle_xsetbv(regs);
+        return vmm_xsetbv(regs);
     case VM_EXIT_CR_WRITE:
         return handle_cr_write(exit);
     case VM_EXIT_INVD:

@@ -166,6 +166,8 @@ static inline void vmm_cpuid_plain(struct guest_regs *regs)
 enum exit_action msr_read(struct guest_regs *regs);
 enum exit_action msr_write(struct guest_regs *regs);
 
+enum exit_action vmm_xsetbv(const struct guest_regs *regs);
+
 /* Every other exit. */
 enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit);
 

@@ -34,6 +34,7 @@ static const struct test tests[] = {
     {"x2restart", test_x2restart, true},
     {"block", test_block, true},
     {"triple", test_triple, true},
+    {"bench", test_bench, true},
 };
 
 struct guest_options guest_options;

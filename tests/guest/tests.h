@@ -40,3 +40,4 @@ void test_random(void);
 void test_bench(void);
 void test_block(void);
 void test_triple(void);
+void test_bench(void);

@@ -197,8 +197,9 @@ static void redirect(void)
     assert_int_equal(ept_redirect(&model.world.ept, page * PAGE_SIZE, physical, rights), !in_block(page * PAGE_SIZE));
     if (in_block(page * PAGE_SIZE))
         return;
-    model.entries[page] = physical == page * PAGE_SIZE ? identity(&model.world.mtrr, physical, sane(rights))
-                                                       : physical | EPT_MAPPED | EPT_REDIRECTED | sane(rights) | MEMORY_WB << 3;
+    model.entries[page] = physical == page * PAGE_SIZE
+                              ? identity(&model.world.mtrr, physical, sane(rights))
+                              : physical | EPT_MAPPED | EPT_REDIRECTED | sane(rights) | MEMORY_WB << 3;
     compare(page ? page - 1 : 0, 3);
 }
 

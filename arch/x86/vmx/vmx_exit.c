@@ -100,6 +100,12 @@ static noinline void exit_slowly(struct guest_regs *regs, uint32_t start)
         vmm_cpuid_special(regs);
         advance();
         break;
+    case EXIT_VMCALL:
+        vcpu_inject_exception(VECTOR_UD, false, 0); /* no hypercalls: what the guest sees has no VMX */
+        break;
+    case EXIT_XSETBV:
+        apply(vmm_xsetbv(regs), reason);
+        break;
     case EXIT_RDMSR:
         apply(msr_read(regs), reason);
         break;

@@ -1,0 +1,55 @@
+"""What the table compares: goals and the peers' figures.
+
+The peers were measured in the same emulator and on the same CPU model, in instructions of one guest loop; a figure in
+brackets was counted in their code. BitVisor and XMHF64 were built from their sources (XMHF64 with -O3).
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A row of the table. `name` and `kvm` are what the guest and the KVM client call it, `cpus` the machine it runs on."""
+
+    name: str
+    title: str
+    goal: int = None
+    kvm: str = None
+    bitvisor: str = ""
+    xmhf: str = ""
+    jailhouse: str = ""
+    cpus: int = 1
+
+
+MEASURES = (
+    Measure("cpuid_0", "CPUID, leaf 0", 80, "cpuid_0", "426", "3698", "(109)"),
+    Measure("cpuid_1", "CPUID, leaf 1", None, "cpuid_1"),
+    Measure("cpuid_7", "CPUID, leaf 7", None, "cpuid_7"),
+    Measure("cpuid_0x40000000", "CPUID, Plinth's leaf"),
+    Measure("vmcall_ud", "VMCALL (#UD in Plinth's guest)", 80, "vmcall", "334"),
+    Measure("rdmsr_feature_control", "RDMSR of FEATURE_CONTROL", 120, None, "368-422", "3732"),
+    Measure("rdmsr_mtrr_def_type", "RDMSR of MTRR_DEF_TYPE", 120, "rdmsr_mtrr_def_type"),
+    Measure("rdmsr_apic_base", "RDMSR of APIC_BASE", None, "rdmsr_apic_base"),
+    Measure("wrmsr_mtrr_def_type", "WRMSR of MTRR_DEF_TYPE", 120, "wrmsr_mtrr_def_type"),
+    Measure("wrmsr_apic_base", "WRMSR of APIC_BASE", 120, "wrmsr_apic_base"),
+    Measure("xsetbv", "XSETBV", 140, "xsetbv"),
+    Measure("invd", "INVD", None, "invd"),
+    Measure("first_touch", "first touch above RAM", 350, "first_touch", "756-920"),
+    Measure("lapic_read", "LAPIC read", None, "lapic_read"),
+    Measure("lapic_write", "LAPIC write", None, "lapic_write"),
+    Measure("self_ipi", "IPI to self until its handler", None, "self_ipi", "455"),
+    Measure("lapic_write", "LAPIC write while trapped", 1500, None, "16048", "7505", cpus=2),
+    Measure("self_ipi", "IPI to self while trapped", None, None, "", "7526", cpus=2),
+    Measure("first_sipi", "SIPI until the CPU's first instruction", cpus=2),
+    Measure("sipi", "the same at a restart", cpus=2),
+    Measure("lapic_write_started", "LAPIC write after all CPUs started", cpus=2),
+    Measure("self_ipi_started", "IPI to self after all CPUs started", cpus=2),
+)
+
+# Of the whole: (what, goal, BitVisor, XMHF64)
+WHOLE = {
+    "entry": ("multiboot entry to the guest's, ticks", 10_000_000, "70.8M-511M", "527M"),
+    "block": ("memory taken, KiB", 4096, "135066", "217088"),
+    "image": ("image, stripped, bytes", 256_000, "611k-3.3M", ""),
+    "lines": ("lines of C without comments and blanks", 8000, "38041", "18952"),
+}
