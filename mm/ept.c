@@ -47,15 +47,17 @@ static bool may_map(const struct ept *ept, struct range range)
     return !range_overlaps(range, ept->block) && range.end <= ept_limit(ept);
 }
 
-/* May one leaf map the range, and with which type? */
+/* May one leaf map the range, and with which type? Most first touches are of device memory, far above all MTRRs. */
 static bool uniform(const struct ept *ept, struct range range, enum memory_type *type)
 {
-    uint64_t end;
+    uint64_t plain = __atomic_load_n(&ept->plain, __ATOMIC_RELAXED);
 
     if (!may_map(ept, range))
         return false;
-    *type = mtrr_type_until(mtrr_of(ept), range.start, range.end, &end);
-    return end >= range.end;
+    if (range.start < ALIGN_DOWN(plain, PAGE_SIZE))
+        return mtrr_uniform(mtrr_of(ept), range.start, range_size(range), type);
+    *type = (enum memory_type)(plain % PAGE_SIZE);
+    return true;
 }
 
 static struct range piece_at(uint64_t address, unsigned level)
@@ -66,25 +68,26 @@ static struct range piece_at(uint64_t address, unsigned level)
 }
 
 /* No page for a table: the piece where the walk ended becomes one uncached leaf, if there is such a one. */
-static enum pgtable_fill map_coarse(struct ept *ept, uint64_t address, unsigned level, struct range *piece)
+static enum pgtable_fill map_coarse(struct ept *ept, const struct pgtable_leaf *at, struct range *piece)
 {
-    *piece = piece_at(address, level);
-    if (level > ept->format.largest_leaf || !may_map(ept, *piece))
+    *piece = piece_at(at->start, at->level);
+    if (at->level > ept->format.largest_leaf || !may_map(ept, *piece))
         return PGTABLE_NO_MEMORY;
-    return pgtable_fill(&ept->table, piece->start, level, piece->start, attributes(ept, EPT_ALL, MEMORY_UC));
+    return pgtable_fill(&ept->table, at, at->start, at->level, at->start, attributes(ept, EPT_ALL, MEMORY_UC));
 }
 
-/* Maps the largest piece around `address` that fits where the walk ended. */
-static enum pgtable_fill map_piece(struct ept *ept, uint64_t address, unsigned walked, struct range *piece)
+/* Maps the largest piece around `address` that fits in the absent entry `at`. */
+static enum pgtable_fill map_piece(struct ept *ept, uint64_t address, const struct pgtable_leaf *at,
+                                   struct range *piece)
 {
-    unsigned level = walked < ept->format.largest_leaf ? walked : ept->format.largest_leaf;
+    unsigned level = at->level < ept->format.largest_leaf ? at->level : ept->format.largest_leaf;
     enum memory_type type = MEMORY_UC;
     enum pgtable_fill filled;
 
     while (*piece = piece_at(address, level), !uniform(ept, *piece, &type) && level > 1)
         level--;
-    filled = pgtable_fill(&ept->table, piece->start, level, piece->start, attributes(ept, EPT_ALL, type));
-    return filled == PGTABLE_NO_MEMORY ? map_coarse(ept, address, walked, piece) : filled;
+    filled = pgtable_fill(&ept->table, at, piece->start, level, piece->start, attributes(ept, EPT_ALL, type));
+    return filled == PGTABLE_NO_MEMORY ? map_coarse(ept, at, piece) : filled;
 }
 
 enum ept_fill ept_fill(struct ept *ept, uint64_t address)
@@ -102,7 +105,7 @@ enum ept_fill ept_fill(struct ept *ept, uint64_t address)
 
         if (at.entry)
             return EPT_PRESENT_ALREADY;
-        filled = map_piece(ept, address, at.level, &piece);
+        filled = map_piece(ept, address, &at, &piece);
         if (filled == PGTABLE_NO_MEMORY)
             return EPT_NO_MEMORY;
         if (filled == PGTABLE_FILLED) {
@@ -131,7 +134,8 @@ bool ept_init(struct ept *ept, struct pool *pool, const struct mtrr_state *mtrr,
 {
     uint64_t eager = 4 * GIB;
 
-    *ept = (struct ept){.format = ept_format, .mtrr = mtrr, .block = block, .physical_bits = physical_bits};
+    *ept = (struct ept){.format = ept_format, .block = block, .physical_bits = physical_bits};
+    ept_retype_begin(ept, mtrr);
     ept->format.largest_leaf = gib_pages ? 3 : 2;
     if (eager > ept_limit(ept))
         eager = ept_limit(ept);

@@ -33,6 +33,7 @@ struct ept {
     struct range block;
     unsigned physical_bits;
     uint64_t generation; /* of `mtrr`: counts ept_retype() */
+    uint64_t plain;      /* of `mtrr`: from this address on all has one type, which is in the low bits */
     bool execute_only;   /* IA32_VMX_EPT_VPID_CAP bit 0; without it EXECUTE without READ is no right at all. False after
                           ept_init */
 };

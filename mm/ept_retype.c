@@ -16,18 +16,17 @@ static uint64_t generation_of(const struct ept *ept)
     return __atomic_load_n(&ept->generation, __ATOMIC_SEQ_CST);
 }
 
-static bool set_type(struct ept *ept, struct range range, enum memory_type type)
+enum step { STEP_DONE, STEP_AGAIN, STEP_COARSE };
+
+static enum step set_type(const struct pgtable_leaf *leaf, enum memory_type type)
 {
-    struct pgtable_bits bits = {
-        .mask = (uint64_t)7 << EPT_TYPE_SHIFT,
-        .value = (uint64_t)type << EPT_TYPE_SHIFT,
-        .except = EPT_REDIRECTED,
-    };
+    uint64_t new = (leaf->entry & ~((uint64_t)7 << EPT_TYPE_SHIFT)) | (uint64_t)type << EPT_TYPE_SHIFT;
 
-    return pgtable_modify(&ept->table, range.start, range.end, bits);
+    if (new == leaf->entry || pgtable_exchange(leaf->slot, leaf->entry, new))
+        return STEP_DONE;
+    __builtin_ia32_pause(); /* frozen, dead, or changed meanwhile */
+    return STEP_AGAIN;
 }
-
-enum step { STEP_DONE, STEP_SPLIT, STEP_COARSE };
 
 static enum step retype_leaf(struct ept *ept, const struct mtrr_state *mtrr, const struct pgtable_leaf *leaf,
                              struct run *run)
@@ -38,13 +37,12 @@ static enum step retype_leaf(struct ept *ept, const struct mtrr_state *mtrr, con
         run->range.start = range.start;
         run->type = mtrr_type(mtrr, range.start, &run->range.end);
     }
-    if (range.end <= run->range.end && set_type(ept, range, run->type))
-        return STEP_DONE;
+    if (range.end <= run->range.end)
+        return set_type(leaf, run->type);
     if (leaf->level > 1 && pgtable_install_table(&ept->table, leaf))
-        return STEP_SPLIT;
+        return STEP_AGAIN;
     /* no page to split with: uncached is right for any memory, if slow */
-    (void)!set_type(ept, range, MEMORY_UC);
-    return STEP_COARSE;
+    return set_type(leaf, MEMORY_UC) == STEP_DONE ? STEP_COARSE : STEP_AGAIN;
 }
 
 static bool retype_range(struct ept *ept, const struct mtrr_state *mtrr, struct range range)
@@ -60,13 +58,13 @@ static bool retype_range(struct ept *ept, const struct mtrr_state *mtrr, struct 
             step = retype_leaf(ept, mtrr, &leaf, &run);
         if (step == STEP_COARSE)
             exact = false;
-        if (step != STEP_SPLIT)
+        if (step != STEP_AGAIN)
             range.start = pgtable_advance(range.start, pgtable_rest(range.start, leaf.level), range.end);
     }
     return exact;
 }
 
-void ept_retype_since(struct ept *ept, uint64_t generation, struct range range)
+void ept_retype_again(struct ept *ept, uint64_t generation, struct range range)
 {
     while (generation_of(ept) != generation) {
         generation = generation_of(ept);
@@ -74,9 +72,18 @@ void ept_retype_since(struct ept *ept, uint64_t generation, struct range range)
     }
 }
 
+void ept_retype_begin(struct ept *ept, const struct mtrr_state *mtrr)
+{
+    enum memory_type type;
+    uint64_t plain = mtrr_plain_from(mtrr, &type);
+
+    __atomic_store_n(&ept->mtrr, mtrr, __ATOMIC_RELEASE);
+    __atomic_store_n(&ept->plain, plain | type, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&ept->generation, 1, __ATOMIC_SEQ_CST);
+}
+
 bool ept_retype(struct ept *ept, const struct mtrr_state *mtrr)
 {
-    __atomic_store_n(&ept->mtrr, mtrr, __ATOMIC_RELEASE);
-    __atomic_add_fetch(&ept->generation, 1, __ATOMIC_SEQ_CST);
+    ept_retype_begin(ept, mtrr);
     return retype_range(ept, mtrr, (struct range){0, ept_limit(ept)});
 }

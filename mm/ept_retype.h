@@ -16,5 +16,13 @@
  */
 bool ept_retype(struct ept *ept, const struct mtrr_state *mtrr);
 
+/* Its first half: leaves made from now on are made by *mtrr. */
+void ept_retype_begin(struct ept *ept, const struct mtrr_state *mtrr);
+
 /* For who has just made leaves in `range` by the types of `generation`: retypes them if that has passed meanwhile. */
-void ept_retype_since(struct ept *ept, uint64_t generation, struct range range);
+void ept_retype_again(struct ept *ept, uint64_t generation, struct range range);
+static inline void ept_retype_since(struct ept *ept, uint64_t generation, struct range range)
+{
+    if (__atomic_load_n(&ept->generation, __ATOMIC_SEQ_CST) != generation)
+        ept_retype_again(ept, generation, range);
+}

@@ -162,6 +162,53 @@ enum memory_type mtrr_type_until(const struct mtrr_state *mtrr, uint64_t address
     return type;
 }
 
+/* What mtrr_uniform() can't see at a glance. */
+static bool uniform_slowly(const struct mtrr_state *mtrr, uint64_t start, uint64_t size, enum memory_type *type)
+{
+    uint64_t end;
+
+    *type = mtrr_type_until(mtrr, start, start + size, &end);
+    return end - start >= size;
+}
+
+bool mtrr_uniform(const struct mtrr_state *mtrr, uint64_t start, uint64_t size, enum memory_type *type)
+{
+    uint64_t pages = (limit_of(mtrr) - 1) & ~(PAGE_SIZE - 1), inside = pages & (size - 1), around = pages & ~inside;
+    unsigned types = 0;
+
+    if (start < MIB || !(mtrr->default_type & DEF_TYPE_ENABLE))
+        return uniform_slowly(mtrr, start, size, type);
+    for (unsigned n = variable_count(mtrr); n-- > 0;) {
+        uint64_t mask = mtrr->variable[n].mask;
+
+        if (!(mask & MASK_VALID) || ((start ^ mtrr->variable[n].base) & mask & around))
+            continue; /* no page of the range is in this one */
+        if (mask & inside)
+            return uniform_slowly(mtrr, start, size, type); /* some are */
+        types |= 1u << type_of(mtrr->variable[n].base);
+    }
+    *type = types ? combine(types) : type_of(mtrr->default_type);
+    return true;
+}
+
+uint64_t mtrr_plain_from(const struct mtrr_state *mtrr, enum memory_type *type)
+{
+    uint64_t pages = (limit_of(mtrr) - 1) & ~(PAGE_SIZE - 1), from = MIB;
+
+    *type = MEMORY_UC;
+    if (!(mtrr->default_type & DEF_TYPE_ENABLE))
+        return 0;
+    *type = type_of(mtrr->default_type);
+    for (unsigned n = variable_count(mtrr); n-- > 0;) {
+        uint64_t mask = mtrr->variable[n].mask;
+        uint64_t last = (mtrr->variable[n].base | ~mask) & pages; /* the highest page that matches */
+
+        if ((mask & MASK_VALID) && last + PAGE_SIZE > from)
+            from = last + PAGE_SIZE;
+    }
+    return from;
+}
+
 static bool type_writable(const struct mtrr_state *mtrr, uint64_t type)
 {
     return type_legal(type) && (type != MEMORY_WC || (mtrr->capability & CAPABILITY_WC));

@@ -30,6 +30,13 @@ enum memory_type mtrr_type(const struct mtrr_state *mtrr, uint64_t address, uint
 /* The same for one who only wants to know whether *end reaches `enough`: no work is done for what lies beyond. */
 enum memory_type mtrr_type_until(const struct mtrr_state *mtrr, uint64_t address, uint64_t enough, uint64_t *end);
 
+/* The lowest page-aligned address from which on no range register applies, so that all pages have the type *type. */
+uint64_t mtrr_plain_from(const struct mtrr_state *mtrr, enum memory_type *type);
+
+/* Has all of [start, start + size) one type, and which? `size` is a power of two, `start` a multiple of it. Fast: this
+ * is what a first touch asks. */
+bool mtrr_uniform(const struct mtrr_state *mtrr, uint64_t start, uint64_t size, enum memory_type *type);
+
 /* May `value` be written to the MTRR with this index? False: WRMSR raises #GP (reserved bits, types 2, 3, >= 7, bits
  * above MAXPHYADDR, WC without MTRRCAP.WC, fixed MTRRs without MTRRCAP.FIX, variable index beyond VCNT, MTRRCAP itself)
  */

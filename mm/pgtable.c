@@ -6,6 +6,8 @@
  */
 #include "mm/pgtable_entry.h"
 
+#include "lib/string.h"
+
 static uint64_t leaf_entry(const struct pgtable_format *format, unsigned level, uint64_t physical, uint64_t attributes)
 {
     return (physical & format->address) | attributes | (level > 1 ? format->leaf : 0);
@@ -19,26 +21,31 @@ bool pgtable_init(struct pgtable *table, const struct pgtable_format *format, st
 
 struct pgtable_leaf pgtable_lookup(const struct pgtable *table, uint64_t address)
 {
+    const struct pgtable_format format = *table->format;
+    const struct pool *pool = table->pool;
     uint64_t *entries = table->root;
+    unsigned level = PGTABLE_LEVELS, shift = 12 + 9 * (PGTABLE_LEVELS - 1);
 
-    for (unsigned level = PGTABLE_LEVELS;; level--) {
-        uint64_t *slot = &entries[pgtable_index(address, level)];
-        uint64_t entry = pgtable_load(slot) & ~PGTABLE_HELD;
+    for (;; level--, shift -= 9) {
+        uint64_t *slot = &entries[address >> shift & (PGTABLE_ENTRIES - 1)];
+        uint64_t entry = pgtable_load(slot);
 
-        if (!pgtable_is_table(table->format, level, entry))
-            return (struct pgtable_leaf){ALIGN_DOWN(address, pgtable_size(level)), level, entry, slot};
-        entries = pgtable_child(table, entry);
+        if (level == 1 || !(entry & format.present) || (entry & format.leaf))
+            return (struct pgtable_leaf){address >> shift << shift, level, entry & ~PGTABLE_HELD, slot};
+        entries = pool_pointer(pool, entry & format.address);
     }
 }
 
 void pgtable_split_into(const struct pgtable_format *format, uint64_t *entries, unsigned level, uint64_t entry)
 {
-    uint64_t step = entry ? pgtable_size(level - 1) : 0;
-
-    if (entry && level == 2)
+    if (!entry) {
+        memset(entries, 0, PAGE_SIZE);
+        return;
+    }
+    if (level == 2)
         entry &= ~format->leaf;
     for (unsigned i = 0; i < PGTABLE_ENTRIES; i++)
-        __atomic_store_n(&entries[i], entry + i * step, __ATOMIC_RELAXED);
+        entries[i] = entry + i * pgtable_size(level - 1);
 }
 
 /* Puts a table that says the same in place of the leaf or absent entry `at`. A lost race is no failure: the walk goes
@@ -182,22 +189,22 @@ bool pgtable_protect(struct pgtable *table, uint64_t start, uint64_t end, uint64
     return pgtable_modify(table, start, end, (struct pgtable_bits){.mask = table->format->rights, .value = rights});
 }
 
-enum pgtable_fill pgtable_fill(struct pgtable *table, uint64_t start, unsigned level, uint64_t physical,
-                               uint64_t attributes)
+enum pgtable_fill pgtable_fill(struct pgtable *table, const struct pgtable_leaf *found, uint64_t start, unsigned level,
+                               uint64_t physical, uint64_t attributes)
 {
     uint64_t new = leaf_entry(table->format, level, physical, attributes);
+    struct pgtable_leaf at = *found;
 
-    for (;;) {
-        struct pgtable_leaf at = pgtable_lookup(table, start);
-
-        if (at.entry || at.level < level)
-            return PGTABLE_OCCUPIED;
+    while (!at.entry && at.level >= level) {
         if (at.level > level) {
             if (!pgtable_install_table(table, &at))
                 return PGTABLE_NO_MEMORY;
         } else if (pgtable_exchange(at.slot, 0, new)) {
             return PGTABLE_FILLED;
+        } else {
+            __builtin_ia32_pause();
         }
-        __builtin_ia32_pause();
+        at = pgtable_lookup(table, start);
     }
+    return PGTABLE_OCCUPIED;
 }

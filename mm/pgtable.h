@@ -82,15 +82,6 @@ struct pgtable_bits {
  */
 must_check bool pgtable_modify(struct pgtable *table, uint64_t start, uint64_t end, struct pgtable_bits bits);
 
-enum pgtable_fill { PGTABLE_FILLED, PGTABLE_OCCUPIED, PGTABLE_NO_MEMORY };
-
-/*
- * Makes a leaf of `level` (at most largest_leaf) at `start`, aligned to it, if nothing was mapped there: never changes
- * what is present. OCCUPIED: another CPU came first, look again.
- */
-enum pgtable_fill pgtable_fill(struct pgtable *table, uint64_t start, unsigned level, uint64_t physical,
-                               uint64_t attributes);
-
 /*
  * Gives the tables that fell out of use back to the pool; returns how many. Only when no CPU can be using one: at boot,
  * or when every CPU has left the guest, finished its walks and invalidated since.
@@ -114,3 +105,12 @@ void pgtable_split_into(const struct pgtable_format *format, uint64_t *entries, 
 
 /* Walks to the entry that decides about `address`. */
 struct pgtable_leaf pgtable_lookup(const struct pgtable *table, uint64_t address);
+
+enum pgtable_fill { PGTABLE_FILLED, PGTABLE_OCCUPIED, PGTABLE_NO_MEMORY };
+
+/*
+ * Makes a leaf of `level` (at most largest_leaf) at `start`, aligned to it, if nothing was mapped there: never changes
+ * what is present. `at`: the absent entry that a lookup just found there. OCCUPIED: another CPU came first, look again.
+ */
+enum pgtable_fill pgtable_fill(struct pgtable *table, const struct pgtable_leaf *at, uint64_t start, unsigned level,
+                               uint64_t physical, uint64_t attributes);

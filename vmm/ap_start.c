@@ -64,7 +64,11 @@ bool ap_start_needs_trap(void)
     return mode == AP_START_ICR_ALWAYS || (mode == AP_START_ICR && started_count < cpu_count);
 }
 
-/* Nothing but a SIPI gets the CPU out of that state (no NMI either), and then it catches up first. */
+/*
+ * A guest may send the SIPI microseconds after the INIT, and it is lost if it comes before the entry: what INIT does to
+ * the registers is made up for when the SIPI has come. Nothing else gets the CPU out of that state (no NMI either), and
+ * then it catches up first.
+ */
 static void enter_wait_for_sipi(void)
 {
     shootdown_quiet(cpu_this());
@@ -73,6 +77,7 @@ static void enter_wait_for_sipi(void)
 
 void ap_start_handle_startup(uint8_t vector)
 {
+    vcpu_set_init();
     vcpu_set_startup(vector);
     shootdown_awake(cpu_this());
 }
@@ -105,14 +110,15 @@ void ap_start_wait(void)
 void ap_start_handle_init(void)
 {
     struct ap_mailbox *mailbox = &vmm_cpu(cpu_this())->mailbox;
+    bool boot_cpu = cpu_this()->index == 0;
 
-    vcpu_set_init();
-    if (cpu_this()->index == 0) {
-        ap_mailbox_run(mailbox);
+    if (mode == AP_START_WAIT && !boot_cpu) {
+        enter_wait_for_sipi();
         return;
     }
-    if (mode == AP_START_WAIT) {
-        enter_wait_for_sipi();
+    vcpu_set_init();
+    if (boot_cpu) {
+        ap_mailbox_run(mailbox);
         return;
     }
     ap_mailbox_wait(mailbox);

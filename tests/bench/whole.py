@@ -4,6 +4,7 @@ import re
 import tempfile
 from pathlib import Path
 
+import machines
 from machines import LabError, ROOT, run
 
 FOLDERS = ("boot", "arch", "vmm", "mm", "guest", "lib")
@@ -40,3 +41,29 @@ def code_lines(path):
     """Lines that are left without comments and blanks; a comment's mark inside a string would mislead it."""
     text = re.sub(r"/\*.*?\*/|//[^\n]*", "", path.read_text(), flags=re.DOTALL)
     return sum(bool(line.strip()) for line in text.splitlines())
+
+
+CPUS = (1, 2, 4, 8)
+TOUCHES = 24  # tests/guest/test_bench_smp.c: a CPU's first touches
+
+
+def scaling(plinth, options, model):
+    """A row a number of CPUs: first touches from all CPUs at once, and a change of memory types while the others run."""
+    entry = machines.entry(plinth, options, "benchsmp")
+    rows = []
+    for cpus in CPUS:
+        found = machines.measure(f"smp-{cpus}", entry, cpus, model)
+        if not found:
+            break  # the model has no 1 GiB pages
+        apart, shared, change = (found[name][0] for name in ("touches_apart", "touches_shared", "type_change"))
+        rows.append([str(cpus), str(apart // TOUCHES), f"{cpus * TOUCHES * 1000 / apart:.2f}", str(shared // TOUCHES), str(change)])
+    return rows
+
+
+def ept_sizes():
+    """[(RAM in GiB, KiB with 1 GiB pages, KiB without)], computed on this machine by the code that makes the tables."""
+    program = machines.BENCH / "ept_bytes"
+    sources = [ROOT / "tests/bench/ept_bytes.c", *sorted((ROOT / "mm").glob("*.c")), ROOT / "lib/error.c", ROOT / "lib/format.c"]
+    run("gcc", "-std=gnu11", "-O2", "-I", ROOT, "-o", program, *sources)
+    found = {(int(ram), largest): int(size) >> 10 for ram, largest, size in re.findall(r"ram=(\d+) largest=(\w+) bytes=(\d+)", run(program))}
+    return [[str(ram), str(found[ram, "1G"]), str(found[ram, "2M"])] for ram in sorted({ram for ram, _ in found})]

@@ -82,7 +82,7 @@ REFUSALS = (
 
 
 # All of the test guest's tests that one run can hold, but for those that send an INIT to a CPU that runs.
-GUEST_TESTS = ("test=boot,smp,cpuid,prefix,step,vmx,xsetbv,msr,msrs,control,debug,vectors,event,legacy,pae,task,edge,features,"
+GUEST_TESTS = ("test=boot,smp,cpuid,prefix,step,vmx,xsetbv,msr,msrs,mtrr,control,debug,vectors,event,legacy,pae,task,edge,features,"
                "quiet,random,x2apic")
 
 

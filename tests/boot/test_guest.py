@@ -31,3 +31,14 @@ def test_guest(case, directory):
     assert not [line for line in observed if line.startswith(("= FAIL", "= ERROR"))]
     difference = [line for line in difflib.unified_diff(expected, observed, "bare", "Plinth", lineterm="", n=0)]
     assert not difference, "\n".join(difference)
+
+
+def test_mtrr_types_reach_the_ept(directory):
+    """The guest makes 64 KiB write-combining by its MTRRs and takes that back: Plinth's dumps of the EPT show both, and the merge."""
+    config = Config(directory=directory, cpus=2, memory=128, ignore_bad_msrs=False)
+    with harness.start(machines.guest_on_plinth("test=smp,mtrr", "log=debug"), config) as machine:
+        assert machine.wait_end(60), f"the guest did not end:\n{harness.tail(machine)}"
+        first, last = machine.text.split("= mtrr: base")[:2]
+    assert "EPT: 0000000005000000-0000000005010000 rwx WC 4K\n" in first
+    assert "EPT: 0000000000200000-0000000007c00000 rwx WB 2M\n" in last
+    assert " WC " not in last

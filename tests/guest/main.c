@@ -18,6 +18,7 @@ static const struct test tests[] = {
     {"xsetbv", test_xsetbv, false},
     {"msr", test_msr, false},
     {"msrs", test_msrs, false},
+    {"mtrr", test_mtrr, false},
     {"control", test_control, false},
     {"debug", test_debug, false},
     {"vectors", test_vectors, false},
@@ -35,6 +36,7 @@ static const struct test tests[] = {
     {"block", test_block, true},
     {"triple", test_triple, true},
     {"bench", test_bench, true},
+    {"benchsmp", test_benchsmp, true},
 };
 
 struct guest_options guest_options;

@@ -4,13 +4,14 @@
  * operands. What each ends in goes into a hash; the hashes must agree between the bare machine and Plinth.
  */
 #include "lib/string.h"
+#include "tests/guest/chance.h"
 #include "tests/guest/report.h"
 #include "tests/guest/smp.h"
 #include "tests/guest/tests.h"
 
 typedef unsigned long long ull;
 
-enum { CHECKPOINTS = 20, TABLE_ENTRIES = 512, WINDOW_PAGES = 4 };
+enum { TABLE_ENTRIES = 512, WINDOW_PAGES = 4 };
 #define WINDOW ((uint64_t)512 << 30) /* linear address of the window */
 
 /* The same identity map closed to CPL 3, and the window: page 0 code, the rest data. */
@@ -20,39 +21,9 @@ struct space {
     uint8_t window[WINDOW_PAGES][PAGE_SIZE];
 } aligned(4096);
 
-struct chance {
-    uint64_t state, hash;
-    struct space *space;
-    uint64_t hashes[CHECKPOINTS];
-    uint32_t vectors[32];
-    uint64_t steps;
-    struct exec last;
-    uint8_t last_code[4];
-};
-
 static struct space spaces[CPUS_MAX];
 static uint64_t closed_pds[4][TABLE_ENTRIES] aligned(4096);
 static struct chance chances[CPUS_MAX];
-
-/* xorshift64* */
-static uint64_t next(struct chance *c)
-{
-    c->state ^= c->state >> 12;
-    c->state ^= c->state << 25;
-    c->state ^= c->state >> 27;
-    return c->state * 0x2545f4914f6cdd1d;
-}
-
-static uint64_t below(struct chance *c, uint64_t limit)
-{
-    return (next(c) >> 16) % limit;
-}
-
-static void mix(struct chance *c, uint64_t value)
-{
-    c->hash = (c->hash ^ value) * 0x9e3779b97f4a7c15;
-    c->hash ^= c->hash >> 29;
-}
 
 static void build_space(struct space *space)
 {
@@ -76,15 +47,15 @@ static void random_registers(struct chance *c, struct exec *exec)
     uint64_t *registers = &exec->frame.rax;
 
     for (unsigned i = 0; i < 15; i++)
-        switch (below(c, 4)) {
+        switch (chance_below(c, 4)) {
         case 0:
-            registers[i] = next(c);
+            registers[i] = chance_next(c);
             break;
         case 1:
-            registers[i] = below(c, 256);
+            registers[i] = chance_below(c, 256);
             break;
         default:
-            registers[i] = WINDOW + PAGE_SIZE + below(c, 2 * PAGE_SIZE);
+            registers[i] = WINDOW + PAGE_SIZE + chance_below(c, 2 * PAGE_SIZE);
         }
 }
 
@@ -104,12 +75,12 @@ static bool volatile_result(const uint8_t *code)
 
 static void mix_outcome(struct chance *c, const struct exec *exec, bool registers)
 {
-    mix(c, exec->frame.vector);
-    mix(c, exec->frame.error);
-    mix(c, exec->frame.rip - exec->code);
+    chance_mix(c, exec->frame.vector);
+    chance_mix(c, exec->frame.error);
+    chance_mix(c, exec->frame.rip - exec->code);
     if (registers)
         for (unsigned i = 0; i < 15; i++)
-            mix(c, (&exec->frame.rax)[i]);
+            chance_mix(c, (&exec->frame.rax)[i]);
     c->vectors[exec->frame.vector & 31]++;
 }
 
@@ -125,177 +96,21 @@ static void random_bytes(struct chance *c)
     memset(&exec, 0, sizeof(exec));
     random_registers(c, &exec);
     for (unsigned i = 0; i < 32; i++)
-        code[i] = (uint8_t)below(c, 256);
-    if (below(c, 2))
-        memcpy(code, liked[below(c, ARRAY_SIZE(liked))], 2);
+        code[i] = (uint8_t)chance_below(c, 256);
+    if (chance_below(c, 2))
+        memcpy(code, liked[chance_below(c, ARRAY_SIZE(liked))], 2);
     exec.code = WINDOW;
     exec.frame.rip = WINDOW;
     exec.frame.rsp = WINDOW + 3 * PAGE_SIZE - 256;
     exec.frame.cs = SELECTOR_USER_CODE64;
     exec.frame.ss = SELECTOR_USER_DATA;
-    exec.frame.rflags = RFLAGS_FIXED | RFLAGS_TF | (next(c) & RFLAGS_ARITHMETIC);
+    exec.frame.rflags = RFLAGS_FIXED | RFLAGS_TF | (chance_next(c) & RFLAGS_ARITHMETIC);
     write_dr6(0xffff0ff0);
     write_dr7(0x400);
     exec_run(&exec);
     c->last = exec;
     memcpy(c->last_code, code, sizeof(c->last_code));
     mix_outcome(c, &exec, !volatile_result(code));
-}
-
-static void run_code(struct chance *c, const uint8_t *code, size_t size, uint64_t rax, uint64_t rcx, uint64_t rdx,
-                     bool registers)
-{
-    struct exec exec;
-
-    exec_prepare(&exec, RING0, code, size);
-    exec.frame.rax = rax;
-    exec.frame.rcx = rcx;
-    exec.frame.rdx = rdx;
-    exec.frame.rbx = exec.frame.rsp - 256;
-    exec_run(&exec);
-    c->last = exec;
-    memcpy(c->last_code, (const void *)exec.code, sizeof(c->last_code));
-    mix(c, exec.frame.vector);
-    mix(c, exec.frame.error);
-    mix(c, exec.frame.rip - exec.code);
-    if (registers) {
-        mix(c, exec.frame.rax);
-        mix(c, exec.frame.rdx);
-    }
-    c->vectors[exec.frame.vector & 31]++;
-}
-
-static void random_cpuid(struct chance *c)
-{
-    static const uint8_t code[] = {0x66, 0xf2, 0x0f, 0xa2};
-    unsigned prefixes = (unsigned)below(c, 3);
-    uint32_t leaf = below(c, 4) ? (uint32_t)below(c, 0x20) : (uint32_t)next(c);
-
-    if (leaf >> 16 == 0x4000 || leaf > 0x20)
-        leaf = 0x80000000 + (uint32_t)below(c, 9);
-    run_code(c, code + prefixes, sizeof(code) - prefixes, leaf, below(c, 8), 0,
-             leaf != 1 && leaf != 0xb && leaf != 0xd);
-}
-
-static bool volatile_msr(uint32_t index)
-{
-    return index == 0x10 || index == 0x1b || index == MSR_FEATURE_CONTROL || index == 0x3b || index == 0x6e0 ||
-           (index >= MSR_VMX_BASIC && index <= 0x491) || (index >= 0x800 && index < 0x900);
-}
-
-static void random_rdmsr(struct chance *c)
-{
-    static const uint8_t code[] = {0x0f, 0x32};
-    static const uint32_t bases[] = {0, 0x170, 0x1d0, 0x200, 0x240, 0x1000, 0xc0000080, 0xc0000100, 0x40000000};
-    uint32_t index = below(c, 8) ? bases[below(c, ARRAY_SIZE(bases))] + (uint32_t)below(c, 64) : (uint32_t)next(c);
-
-    if (!volatile_msr(index))
-        run_code(c, code, sizeof(code), next(c), (next(c) << 32) | index, next(c), true);
-}
-
-static uint64_t random_value(struct chance *c, uint64_t near)
-{
-    switch (below(c, 4)) {
-    case 0:
-        return near ^ (uint64_t)1 << below(c, 64);
-    case 1:
-        return next(c);
-    case 2:
-        return next(c) & 0x0707070707070707;
-    default:
-        return (uint64_t)((int64_t)next(c) >> (16 + below(c, 40)));
-    }
-}
-
-static void random_wrmsr(struct chance *c)
-{
-    static const uint32_t targets[] = {
-        MSR_PAT,
-        MSR_SYSENTER_CS,
-        MSR_SYSENTER_ESP,
-        MSR_SYSENTER_EIP,
-        MSR_LSTAR,
-        0xc0000083,
-        MSR_FMASK,
-        MSR_STAR,
-        MSR_FS_BASE,
-        MSR_GS_BASE,
-        MSR_KERNEL_GS_BASE,
-        MSR_EFER,
-        0x206,
-        0x207,
-        0x20e,
-        0x8b,
-        0x1a0,
-        0x1d9,
-        0x186,
-        0x38f,
-        MSR_FEATURE_CONTROL,
-        MSR_MTRRCAP,
-        0x482,
-        0xda0,
-        0xc0000103,
-        0x12345678,
-    };
-    uint32_t index = targets[below(c, ARRAY_SIZE(targets))];
-    uint64_t before = 0, after = 0, value;
-    bool known = rdmsr_safe(index, &before);
-
-    value = random_value(c, before);
-    mix(c, wrmsr_safe(index, value));
-    if (known && !volatile_msr(index)) {
-        rdmsr_safe(index, &after);
-        mix(c, after);
-    }
-    if (known)
-        wrmsr_safe(index, before);
-}
-
-/* Bits whose loss ends this kernel stay; VMXE and SMXE are documented differences. */
-static void random_control(struct chance *c)
-{
-    static const uint8_t cr0_code[] = {0x0f, 0x22, 0xc0}, cr4_code[] = {0x0f, 0x22, 0xe0};
-    bool four = below(c, 2);
-    uint64_t before = four ? read_cr4() : read_cr0();
-    uint64_t keep = four ? 0x306020u | CR4_OSXSAVE : 0x80010021u;
-    uint64_t value = before ^ (~keep & ((uint64_t)1 << below(c, 33) | (uint64_t)1 << below(c, 33)));
-
-    run_code(c, four ? cr4_code : cr0_code, 3, value, 0, 0, false);
-    mix(c, four ? read_cr4() : read_cr0());
-    if (four)
-        write_cr4(before);
-    else
-        write_cr0(before);
-}
-
-static void random_xsetbv(struct chance *c)
-{
-    static const uint8_t code[] = {0x0f, 0x01, 0xd1};
-    uint64_t cr4 = read_cr4();
-
-    if (!(cpuid(1, 0).ecx & 1u << 26))
-        return;
-    write_cr4(cr4 | CR4_OSXSAVE);
-    run_code(c, code, sizeof(code), below(c, 4) ? below(c, 0x400) : next(c), below(c, 8) ? 0 : next(c),
-             below(c, 8) ? 0 : next(c), false);
-    mix(c, cpuid(0xd, 0).ebx);
-    run_code(c, code, sizeof(code), 1, 0, 0, false);
-    write_cr4(cr4);
-}
-
-static void random_exit(struct chance *c)
-{
-    static const uint8_t codes[][5] = {
-        {0x0f, 0x01, 0xc1, 0x90, 0x90}, {0x0f, 0x01, 0xc2, 0x90, 0x90}, {0x0f, 0x01, 0xc3, 0x90, 0x90},
-        {0x0f, 0x01, 0xc4, 0x90, 0x90}, {0x0f, 0x01, 0xd4, 0x90, 0x90}, {0xf3, 0x0f, 0xc7, 0x33, 0x90},
-        {0x66, 0x0f, 0xc7, 0x33, 0x90}, {0x0f, 0xc7, 0x33, 0x90, 0x90}, {0x0f, 0x78, 0xc3, 0x90, 0x90},
-        {0x0f, 0x79, 0x03, 0x90, 0x90}, {0x66, 0x0f, 0x38, 0x80, 0x03}, {0x66, 0x0f, 0x38, 0x81, 0x03},
-        {0x0f, 0x37, 0x90, 0x90, 0x90}, {0x0f, 0x08, 0x90, 0x90, 0x90}, {0x0f, 0x09, 0x90, 0x90, 0x90},
-        {0xe4, 0x21, 0x90, 0x90, 0x90}, {0x0f, 0x06, 0x90, 0x90, 0x90}, {0xf3, 0x90, 0x90, 0x90, 0x90},
-    };
-    const uint8_t *code = codes[below(c, ARRAY_SIZE(codes))];
-
-    run_code(c, code, 5, 0, 0, 0, false);
 }
 
 /* For finding the one step that differs: trace=N on the command line shows the 100 steps from there. */
@@ -311,11 +126,11 @@ static void trace(const struct chance *c, unsigned kind)
 static void random_step(struct chance *c)
 {
     static void (*const kinds[])(struct chance *) = {
-        random_bytes, random_bytes, random_bytes,   random_bytes,  random_cpuid, random_rdmsr,
-        random_wrmsr, random_wrmsr, random_control, random_xsetbv, random_exit,
+        random_bytes, random_bytes, random_bytes,   random_bytes,  chance_cpuid, chance_rdmsr,
+        chance_wrmsr, chance_wrmsr, chance_control, chance_xsetbv, chance_exit,
     };
 
-    unsigned kind = (unsigned)below(c, ARRAY_SIZE(kinds));
+    unsigned kind = (unsigned)chance_below(c, ARRAY_SIZE(kinds));
 
     kinds[kind](c);
     trace(c, kind);
@@ -324,7 +139,7 @@ static void random_step(struct chance *c)
 static void run_chance(void *argument)
 {
     struct chance *c = argument;
-    uint64_t cr3 = read_cr3(), part = guest_options.steps / CHECKPOINTS + 1;
+    uint64_t cr3 = read_cr3(), part = guest_options.steps / CHANCE_CHECKPOINTS + 1;
 
     write_cr3((uintptr_t)c->space->pml4);
     for (c->steps = 0; c->steps < guest_options.steps; c->steps++) {
@@ -352,7 +167,7 @@ static void show(unsigned i)
 {
     const struct chance *c = &chances[i];
 
-    for (unsigned j = 0; j < CHECKPOINTS && c->hashes[j]; j++)
+    for (unsigned j = 0; j < CHANCE_CHECKPOINTS && c->hashes[j]; j++)
         observe("cpu%u seed %llu part %u: %016llx", i, (ull)guest_options.seed, j, (ull)c->hashes[j]);
     for (unsigned vector = 0; vector < 32; vector++)
         if (c->vectors[vector])

@@ -92,6 +92,30 @@ static void usual_machine_is_small(void **state)
     }
 }
 
+/* What the tables of whole machines cost: all RAM touched, and one device far above. */
+static void table_sizes(void **state)
+{
+    static const uint64_t ram[] = {1, 4, 64, 6144};
+
+    (void)state;
+    for (unsigned i = 0; i < 2 * ARRAY_SIZE(ram); i++) {
+        struct mtrr_state mtrr = usual_mtrr();
+        bool gib_pages = i % 2;
+        struct ept_world world;
+
+        mtrr.physical_bits = 46;
+        mtrr.variable[0].mask = ((1ull << 46) - GIB) | 0x800;
+        assert_true(ept_world_init(&world, mtrr, (struct range){0x3fc00000, 0x40000000}, gib_pages, 6300));
+        for (uint64_t address = 4 * GIB; address < (ram[i / 2] + 1) * GIB; address += gib_pages ? GIB : 2 * MIB)
+            assert_int_equal(ept_fill(&world.ept, address), EPT_FILLED);
+        assert_int_equal(ept_fill(&world.ept, 1ull << 45), EPT_FILLED);
+        print_message("           %4lu GiB of RAM, %s 1 GiB pages: %u KiB\n", ram[i / 2],
+                      gib_pages ? "with" : "without", 4 * world.pages.pool.used);
+        assert_true(ram[i / 2] > 4 || world.pages.pool.used <= 16);
+        ept_world_fini(&world);
+    }
+}
+
 static void pool_too_small(void **state)
 {
     (void)state;
@@ -339,6 +363,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(usual_machine_is_small),
+        cmocka_unit_test(table_sizes),
         cmocka_unit_test(init_is_exact_and_maximal),
         cmocka_unit_test(pool_too_small),
         cmocka_unit_test(first_touch),

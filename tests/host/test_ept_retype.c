@@ -133,14 +133,15 @@ static void late_fill(void **state)
 {
     struct mtrr_state mtrr = usual_mtrr();
     struct ept_world world;
+    uint64_t generation;
 
     (void)state;
     assert_true(ept_world_init(&world, usual_mtrr(), block, true, 32));
     mtrr.default_type = 0xc00;
     assert_int_equal(ept_fill(&world.ept, 5 * GIB), EPT_FILLED); /* its last step is yet to come: */
-    world.ept.mtrr = &mtrr;
-    world.ept.generation++;
-    ept_retype_since(&world.ept, 0, (struct range){5 * GIB, 6 * GIB});
+    generation = world.ept.generation;
+    ept_retype_begin(&world.ept, &mtrr);
+    ept_retype_since(&world.ept, generation, (struct range){5 * GIB, 6 * GIB});
     assert_int_equal(type_of(pgtable_lookup(&world.ept.table, 5 * GIB).entry), MEMORY_UC);
     ept_world_fini(&world);
 }

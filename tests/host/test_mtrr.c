@@ -102,6 +102,49 @@ static void enough_is_enough(void **state)
     }
 }
 
+/* The quick answer is the same as the thorough one. */
+static void uniform(void **state)
+{
+    unsigned yes = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 200000; i++) {
+        static struct mtrr_state mtrr;
+        uint64_t size = PAGE_SIZE << (one_in(2) ? 9 * below(3) : below(20)), start, end;
+        enum memory_type type, expected;
+
+        if (i % 100 == 0)
+            random_mtrr(&mtrr, one_in(2), 36);
+        start = ALIGN_DOWN(interesting_place(&mtrr), size);
+        expected = mtrr_type_until(&mtrr, start, start + size, &end);
+        assert_int_equal(mtrr_uniform(&mtrr, start, size, &type), end >= start + size);
+        if (end >= start + size)
+            assert_int_equal(type, expected);
+        yes += end >= start + size;
+    }
+    assert_true(yes > 20000 && yes < 180000);
+}
+
+static void plain_from_here(void **state)
+{
+    (void)state;
+    for (unsigned set = 0; set < 1000; set++) {
+        enum memory_type type, here;
+        struct mtrr_state mtrr;
+        uint64_t from, end, limit;
+
+        random_mtrr(&mtrr, one_in(2), 36);
+        limit = 1ull << mtrr.physical_bits;
+        from = mtrr_plain_from(&mtrr, &type);
+        assert_true(from <= limit && from % PAGE_SIZE == 0);
+        if (from < limit) {
+            here = mtrr_type(&mtrr, from, &end);
+            assert_int_equal(here, type);
+            assert_int_equal(end, limit);
+        }
+    }
+}
+
 static struct mtrr_state simple(uint64_t default_type)
 {
     return (struct mtrr_state){.capability = 0x508, .default_type = default_type, .physical_bits = 40};
@@ -161,6 +204,7 @@ static void switched_off(void **state)
 static void boundaries(void **state)
 {
     struct mtrr_state mtrr = simple(0x800);
+    enum memory_type type;
     uint64_t end;
 
     (void)state;
@@ -173,6 +217,8 @@ static void boundaries(void **state)
     mtrr.variable[1].mask &= ~0x800ull; /* not valid */
     mtrr_type(&mtrr, 5 * MIB, &end);
     assert_int_equal(end, 2 * GIB);
+    assert_int_equal(mtrr_plain_from(&mtrr, &type), 2 * GIB);
+    assert_int_equal(type, MEMORY_UC);
     mtrr.capability = 0x500; /* VCNT 0 */
     assert_int_equal(mtrr_type(&mtrr, 0, &end), MEMORY_UC);
 }
@@ -256,6 +302,8 @@ int main(void)
         cmocka_unit_test(tidy_sets_agree_with_the_model),
         cmocka_unit_test(absurd_sets_agree_with_the_model),
         cmocka_unit_test(enough_is_enough),
+        cmocka_unit_test(uniform),
+        cmocka_unit_test(plain_from_here),
         cmocka_unit_test(precedence),
         cmocka_unit_test(switched_off),
         cmocka_unit_test(boundaries),

@@ -137,6 +137,7 @@ static void fill(struct world *world)
     unsigned first, count, level = 1 + (unsigned)below(world->format.largest_leaf);
     uint64_t attributes = world->attributes[below(2)], start;
     bool empty = true;
+    struct pgtable_leaf at;
     enum pgtable_fill filled;
 
     random_range(&first, &count);
@@ -145,7 +146,8 @@ static void fill(struct world *world)
     for (unsigned i = first; i < first + count; i++)
         empty = empty && !world->model[i];
     start = world->base + first * PAGE_SIZE;
-    filled = pgtable_fill(&world->table, start, level, start & ADDRESS_BITS, attributes);
+    at = pgtable_lookup(&world->table, start);
+    filled = pgtable_fill(&world->table, &at, start, level, start & ADDRESS_BITS, attributes);
     if (!empty)
         assert_int_not_equal(filled, PGTABLE_FILLED);
     if (filled == PGTABLE_FILLED) {

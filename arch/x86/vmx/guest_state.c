@@ -84,8 +84,11 @@ void vcpu_set_init(void)
     vmwrite32(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
 }
 
+/* 26.3.1.5: that state goes with no blocking and nothing pending. */
 void vcpu_set_wait_for_sipi(void)
 {
+    vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, 0);
+    vmwrite_natural(VMCS_GUEST_PENDING_DEBUG, 0);
     vmwrite32(VMCS_GUEST_ACTIVITY, ACTIVITY_WAIT_FOR_SIPI);
 }
 

@@ -72,12 +72,11 @@ static void apply(enum exit_action action, uint32_t reason)
 /* `stepped`: this exit is the end of the one instruction of vcpu_step_begin(). */
 static void handle(struct guest_regs *regs, uint32_t reason, bool stepped)
 {
-    struct vm_exit exit;
+    struct vm_exit exit = {.kind = VM_EXIT_STEPPED, .reason = reason};
     enum exit_action action;
 
-    vmx_decode(reason, regs, &exit);
-    if (stepped)
-        exit.kind = VM_EXIT_STEPPED;
+    if (!stepped)
+        vmx_decode(reason, regs, &exit);
     action = vmm_exit(regs, &exit);
     apply(action, reason);
     if (action == ACTION_RESUME)
