@@ -70,7 +70,7 @@ def debug(name, boot_entry, cpus, model=None):
     with Running([bochs.PROGRAM, "-q", "-f", rc, "-rc", commands], listener, machine_config.directory) as machine:
         ended = machine.wait_end(SECONDS)
         text = machine.text
-    if not ended or "bench: pass" not in text:
+    if not ended or "1 passed, 0 failed" not in text:
         raise LabError(f"{name}: the traced guest did not end well; its last lines:\n" + "\n".join(text.splitlines()[-15:]))
     names = [name for name in parse(text) if name not in UNMARKED]
     return names, (machine_config.directory / "emulator.out").read_text(errors="replace")

@@ -15,7 +15,6 @@ FORBIDDEN_LINES = (r"^error:", r"^warning:", r"Kernel panic", r"Oops", r"BUG:", 
 
 FOOTPRINT_KIB = 4096  # for two CPUs
 FOOTPRINT_KIB_PER_CPU = 64
-LAPIC_STORES = 600  # what Linux writes to its local APIC until another CPU has started; about 300 were counted
 LAUNCH_TICKS = 10_000_000  # with two CPUs at ips=50000000
 
 
@@ -30,12 +29,6 @@ class Debian:
     model: str = "corei7_skylake_x"
     options: str = ""
     seconds: int = 240
-
-    @property
-    def ept_violations(self):
-        """At most so many: none but, where the guest starts other CPUs by `icr`, its stores to the local APIC's page."""
-        return 0 if self.cpus == 1 else LAPIC_STORES * (self.cpus - 1)
-
 
 # The longest first: two run at a time.
 DEBIAN = (
