@@ -35,9 +35,10 @@ static const struct option table[] = {
      LOG_INFO,
      FIELD(log_level)},
     {"serial", {[false] = "off", [true] = "on"}, "on or off", true, FIELD(serial)},
+    {"ledger", {[false] = "0", [true] = "1"}, "0 or 1", false, FIELD(ledger)},
 };
 
-#define OPTION_NAMES "ap_start, on_crash, log and serial"
+#define OPTION_NAMES "ap_start, on_crash, log, serial and ledger"
 
 struct options options;
 

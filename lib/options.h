@@ -15,6 +15,7 @@ struct options {
     enum on_crash on_crash;   /* on_crash=reset|halt|monitor */
     enum log_level log_level; /* log=error|warning|info|debug */
     bool serial;              /* serial=on|off: use COM1 */
+    bool ledger; /* ledger=0|1: list every CPUID bit and MSR that the guest sees otherwise than the machine has it */
 };
 
 extern struct options options;

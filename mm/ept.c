@@ -149,11 +149,14 @@ bool ept_init(struct ept *ept, struct pool *pool, const struct mtrr_state *mtrr,
 
 static bool protect_outside_block(struct ept *ept, uint64_t start, uint64_t end, uint64_t rights)
 {
+    /* with the mark taken away as well, nobody gives a right back that is denied here */
+    struct pgtable_bits bits = {.mask = EPT_ALL | EPT_TRACKED, .value = legal_rights(ept, rights)};
+
     if (end > ept_limit(ept))
         end = ept_limit(ept);
     if (start >= end)
         return true;
-    return populate(ept, start, end) && pgtable_protect(&ept->table, start, end, legal_rights(ept, rights));
+    return populate(ept, start, end) && pgtable_modify(&ept->table, start, end, bits);
 }
 
 bool ept_protect(struct ept *ept, uint64_t start, uint64_t end, uint64_t rights)

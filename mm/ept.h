@@ -26,6 +26,9 @@ enum {
 /* In a leaf that doesn't map its address to itself: its memory type isn't the MTRRs' to say. Ignored by the CPU. */
 #define EPT_REDIRECTED ((uint64_t)1 << 55)
 
+/* In a leaf that may be written but is made to exit at the first write (mm/ept_track.h). Ignored by the CPU. */
+#define EPT_TRACKED ((uint64_t)1 << 56)
+
 struct ept {
     struct pgtable table;
     struct pgtable_format format; /* largest leaf by the CPU's capabilities */

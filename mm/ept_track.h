@@ -8,9 +8,6 @@
 
 #include "mm/ept.h"
 
-/* In a leaf that may be written but is made to exit at the first write. Ignored by the CPU (table 28-6). */
-#define EPT_TRACKED ((uint64_t)1 << 56)
-
 struct ept_track {
     struct ept *ept;
     struct range range; /* whole pages */

@@ -38,18 +38,18 @@ struct pgtable_leaf pgtable_lookup(const struct pgtable *table, uint64_t address
 
 void pgtable_split_into(const struct pgtable_format *format, uint64_t *entries, unsigned level, uint64_t entry)
 {
+    uint64_t step = pgtable_size(level - 1);
+
     if (!entry) {
         memset(entries, 0, PAGE_SIZE);
         return;
     }
     if (level == 2)
         entry &= ~format->leaf;
-    for (unsigned i = 0; i < PGTABLE_ENTRIES; i++)
-        entries[i] = entry + i * pgtable_size(level - 1);
+    for (unsigned i = 0; i < PGTABLE_ENTRIES; i++, entry += step)
+        entries[i] = entry;
 }
 
-/* Puts a table that says the same in place of the leaf or absent entry `at`. A lost race is no failure: the walk goes
- * on. */
 bool pgtable_install_table(struct pgtable *table, const struct pgtable_leaf *at)
 {
     uint64_t *entries = pool_get_dirty(table->pool);

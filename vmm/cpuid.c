@@ -2,6 +2,7 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/instr.h"
 #include "arch/x86/regs.h"
+#include "lib/log.h"
 #include "lib/string.h"
 #include "vmm/vmm.h"
 
@@ -57,6 +58,22 @@ void cpuid_init(void)
         active[active_count++] = &rules[i];
         if (rules[i].leaf < 64)
             vmm_special_leaves |= BIT(rules[i].leaf);
+    }
+}
+
+static const char *const register_names[] = {"EAX", "EBX", "ECX", "EDX"};
+
+void cpuid_log_ledger(void)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(rules); i++) {
+        const struct cpuid_rule *rule = &rules[i];
+
+        if (virt_gives(rule->unless))
+            log_info("ledger: CPUID %x %s bits %x: passed, allowed by a control", rule->leaf, register_names[rule->reg],
+                     rule->hide);
+        else
+            log_info("ledger: CPUID %x %s bits %x: hidden (%s)", rule->leaf, register_names[rule->reg], rule->hide,
+                     rule->reason);
     }
 }
 

@@ -69,6 +69,24 @@ void msr_init(void)
     }
 }
 
+void msr_log_ledger(void)
+{
+    static const char *const names[] = {
+        [MSR_THROUGH] = "passed",
+        [MSR_FAULT] = "#GP",
+        [MSR_DROP] = "no effect",
+        [MSR_LOCKED] = "locked, no VMX",
+        [MSR_APIC_BASE_WRITE] = "passed but for the address",
+        [MSR_X2APIC_ICR_WRITE] = "INIT and SIPI by message",
+        [MSR_MTRR] = "virtual",
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rules); i++)
+        log_info("ledger: MSR %x-%x: read %s, write %s (%s)", rules[i].first, rules[i].last, names[rules[i].read],
+                 names[rules[i].write], rules[i].reason);
+    log_info("ledger: every other CPUID bit and MSR is the machine's own");
+}
+
 static const struct msr_rule *find(uint32_t index)
 {
     return index < POLICED_END && rule_numbers[index] ? &rules[rule_numbers[index] - 1] : NULL;

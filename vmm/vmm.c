@@ -164,6 +164,10 @@ bool vmm_init(struct pool *pool, struct ept *ept, const struct mtrr_state *mtrr,
     shootdown_init();
     cpuid_init();
     msr_init();
+    if (options.ledger) {
+        cpuid_log_ledger();
+        msr_log_ledger();
+    }
     return create_cpus(pool, mtrr, error) && ap_start_init(acpi, error) && apic_trap_init(error);
 }
 

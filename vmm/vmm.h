@@ -39,9 +39,11 @@ noreturn void vmm_run_application_cpu(void);
 
 /* cpuid.c: which bits are hidden is decided once. */
 void cpuid_init(void);
+void cpuid_log_ledger(void);
 
 /* msr.c */
 void msr_init(void);
+void msr_log_ledger(void);
 
 /* memory.c */
 extern struct ept *guest_ept;

@@ -1,6 +1,7 @@
 """The built-in test guest (tests/guest): what it observes on Plinth is what it observes on the bare machine."""
 
 import difflib
+import re
 
 import pytest
 
@@ -36,9 +37,11 @@ def test_guest(case, directory):
 def test_mtrr_types_reach_the_ept(directory):
     """The guest makes 64 KiB write-combining by its MTRRs and takes that back: Plinth's dumps of the EPT show both, and the merge."""
     config = Config(directory=directory, cpus=2, memory=128, ignore_bad_msrs=False)
-    with harness.start(machines.guest_on_plinth("test=smp,mtrr", "log=debug"), config) as machine:
+    with harness.start(machines.guest_on_plinth("test=smp,mtrr", "log=debug ledger=1"), config) as machine:
         assert machine.wait_end(60), f"the guest did not end:\n{harness.tail(machine)}"
         first, last = machine.text.split("= mtrr: base")[:2]
+    assert re.search(r"^ledger: MSR 3a-3a: read locked, no VMX, write #GP", first, re.MULTILINE)
+    assert re.search(r"^ledger: CPUID 1 ECX bits 20: hidden \(VMX", first, re.MULTILINE)
     assert "EPT: 0000000005000000-0000000005010000 rwx WC 4K\n" in first
     assert "EPT: 0000000000200000-0000000007c00000 rwx WB 2M\n" in last
     assert " WC " not in last

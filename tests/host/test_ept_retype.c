@@ -186,6 +186,18 @@ static void no_coarse_fill_over_the_block(void **state)
     ept_world_fini(&world);
 }
 
+/* ... nor as a 1 GiB leaf that the CPU doesn't have. */
+static void no_coarse_fill_larger_than_the_cpu_has(void **state)
+{
+    struct ept_world world;
+
+    (void)state;
+    assert_true(ept_world_init(&world, usual_mtrr(), block, false, 7));
+    assert_int_equal(ept_fill(&world.ept, 5 * GIB), EPT_NO_MEMORY);
+    check_ept(&world.ept);
+    ept_world_fini(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +205,7 @@ int main(void)
         cmocka_unit_test(late_fill),
         cmocka_unit_test(coarse_fill),
         cmocka_unit_test(no_coarse_fill_over_the_block),
+        cmocka_unit_test(no_coarse_fill_larger_than_the_cpu_has),
         cmocka_unit_test(types_follow_the_mtrrs),
         cmocka_unit_test(short_of_pages_some_is_uncached),
     };

@@ -132,6 +132,23 @@ static void leaves_others_alone(void **state)
     ept_world_fini(&guest.world);
 }
 
+/* A page whose rights are changed meanwhile is nobody's to give rights to: least of all WRITE without READ. */
+static void rights_changed_meanwhile(void **state)
+{
+    struct guest guest;
+
+    (void)state;
+    guest_init(&guest, false, 32);
+    assert_true(ept_track_start(&guest.track));
+    assert_true(ept_protect(guest.track.ept, address_of(3), address_of(5), 0));
+    assert_false(ept_track_write(&guest.track, address_of(3)));
+    assert_true(ept_track_stop(&guest.track));
+    assert_int_equal(*slot_of(&guest, 3) & EPT_ALL, 0);
+    assert_int_equal(*slot_of(&guest, 5) & EPT_ALL, EPT_ALL);
+    check_ept(guest.track.ept);
+    ept_world_fini(&guest.world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -139,6 +156,7 @@ int main(void)
         cmocka_unit_test(by_protection),
         cmocka_unit_test(by_protection_without_pages),
         cmocka_unit_test(leaves_others_alone),
+        cmocka_unit_test(rights_changed_meanwhile),
     };
 
     return cmocka_run_group_tests_name("ept_track", tests, NULL, NULL);

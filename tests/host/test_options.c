@@ -42,6 +42,10 @@ static void every_value_is_known(void **state)
     (void)state;
     parse("ap_start=wait on_crash=halt log=error serial=off");
     assert_options(AP_START_WAIT, ON_CRASH_HALT, LOG_ERROR, false);
+    parse("ledger=1");
+    assert_true(parsed.ledger);
+    parse("ledger=1 ledger=0");
+    assert_false(parsed.ledger);
     parse("serial=on log=warning on_crash=monitor ap_start=icr");
     assert_options(AP_START_ICR, ON_CRASH_MONITOR, LOG_WARNING, true);
     parse("ap_start=auto on_crash=reset log=debug");
