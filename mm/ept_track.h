@@ -2,7 +2,7 @@
  * Which pages of a range has the guest written? By the CPU's dirty flags where it has them (IA32_VMX_EPT_VPID_CAP bit
  * 21), else by taking the write right away and giving it back at the first write. Pure but for atomics; any CPU, root
  * mode. After start, and after a complete harvest, the caller invalidates on every CPU (mm/grace.h) before it relies on
- * it. While a range is tracked, its rights aren't changed otherwise, and it isn't merged.
+ * it. While a range is tracked, it isn't merged; a page whose rights are changed (ept_protect) is no longer tracked.
  */
 #pragma once
 

@@ -78,16 +78,6 @@ void ept_view_aim(struct ept_view *view, struct range range, uint64_t physical)
         fill_table(view, level);
 }
 
-void ept_view_sync(struct ept_view *view, uint64_t address)
-{
-    unsigned level = PGTABLE_LEVELS;
-
-    while (level > 0 && is_own(view, address, level))
-        level--;
-    if (level > 0)
-        store(&view->tables[level][pgtable_index(address, level)], shared_entry(view->ept, address, level));
-}
-
 uint64_t ept_view_pointer(const struct ept_view *view, bool accessed_dirty)
 {
     return ept_pointer_to(view->ept, view->tables[PGTABLE_LEVELS], accessed_dirty);

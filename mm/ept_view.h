@@ -1,8 +1,8 @@
 /*
  * One CPU's own look at the EPT, in which a range of guest pages maps to one scratch page and all else is shared: the
  * four tables on the path to the range are copies. It serves for letting one instruction run against the scratch page.
- * Pure but for atomics. A view belongs to one CPU; root mode. What the shared tree changes meanwhile is seen after a
- * sync or another aim.
+ * Pure but for atomics. A view belongs to one CPU; root mode. What the shared tree changes meanwhile is seen after the
+ * next aim.
  */
 #pragma once
 
@@ -25,10 +25,6 @@ must_check bool ept_view_init(struct ept_view *view, struct ept *ept);
  * Copies four tables, so aim once and use often.
  */
 void ept_view_aim(struct ept_view *view, struct range range, uint64_t physical);
-
-/* Copies afresh the entry of the view that leads to `address` (a violation there was filled in the shared tree). The
- * view's own range stays. */
-void ept_view_sync(struct ept_view *view, uint64_t address);
 
 /* The EPTP value; an INVEPT of it is due after each of the changes above. */
 uint64_t ept_view_pointer(const struct ept_view *view, bool accessed_dirty);

@@ -37,9 +37,3 @@ void detour_forget(struct detour *detour)
 {
     detour->view.range = (struct range){0, 0};
 }
-
-void detour_sync(struct detour *detour, uint64_t address)
-{
-    if (detour->view.range.end)
-        ept_view_sync(&detour->view, address);
-}

@@ -27,8 +27,5 @@ void detour_begin(struct detour *detour, enum detour_purpose purpose, struct ran
 /* First thing on every exit: back to the shared tables. */
 void detour_end(struct detour *detour);
 
-/* The copies in the view may lead to tables that are about to be freed: they are made afresh when next needed. */
+/* The shared tables have changed: the copies in the view are made afresh when next needed. */
 void detour_forget(struct detour *detour);
-
-/* The shared tables have something at `address` that the view may lack. */
-void detour_sync(struct detour *detour, uint64_t address);

@@ -86,6 +86,8 @@ bool guest_mtrr_write(uint32_t index, uint64_t value)
         return wrmsr_safe(index, value);
     if (!mtrr_write_valid(mtrr, index, value))
         return false;
+    if (*field == value)
+        return true;
     *field = value;
     if (mtrr->default_type & DEFAULT_TYPE_ENABLE)
         update(mtrr);

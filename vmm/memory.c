@@ -48,7 +48,7 @@ enum exit_action memory_exit(const struct vm_exit *exit)
     case EPT_FILLED:
     case EPT_PRESENT_ALREADY: /* another CPU was faster, or a right was given back: the CPU has dropped its stale
                                  translation by the exit */
-        detour_sync(&vmm_cpu(cpu_this())->detour, address);
+        detour_forget(&vmm_cpu(cpu_this())->detour);
         return ACTION_RESUME;
     case EPT_IN_BLOCK:
         return touch_block(exit);

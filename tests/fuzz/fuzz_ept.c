@@ -129,7 +129,7 @@ static void operate(struct input *input, struct machine *machine)
     uint64_t address = take_address(input, ept);
     uint64_t end = address + (take64(input, 1) + 1) * (what & 0x80 ? 2 * MIB : PAGE_SIZE);
 
-    switch (what % 9) {
+    switch (what % 8) {
     case 0:
         return fill(ept, address);
     case 1:
@@ -148,9 +148,7 @@ static void operate(struct input *input, struct machine *machine)
     case 5:
         return retype(machine);
     case 6:
-        return track(machine, what / 9 % 4, address);
-    case 7:
-        return ept_view_sync(&machine->view, address);
+        return track(machine, what / 8 % 4, address);
     default:
         return dump(ept);
     }

@@ -62,33 +62,6 @@ static void only_the_range_differs(void **state)
     }
 }
 
-/* A fill in the shared tree while a CPU is in its view reaches it by one sync, at each level of the path. */
-static void sync_follows_fills(void **state)
-{
-    static const uint64_t far[] = {1ull << 39, 5 * GIB, 300 * GIB};
-    struct ept_world world;
-    struct ept_view view;
-
-    (void)state;
-    assert_true(ept_world_init(&world, usual_mtrr(), block, true, 64));
-    assert_true(ept_view_init(&view, &world.ept));
-    ept_view_aim(&view, lapic, SCRATCH);
-    for (unsigned i = 0; i < ARRAY_SIZE(far); i++) {
-        assert_int_equal(ept_fill(&world.ept, far[i]), EPT_FILLED);
-        assert_int_equal(seen(&view, far[i]), 0);
-        ept_view_sync(&view, far[i]);
-        assert_int_equal(seen(&view, far[i]), shared(&view, far[i]));
-    }
-    /* below the path's directory and its page table: split in the shared tree, then seen */
-    assert_true(ept_protect(&world.ept, 0xfe000000, 0xfe001000, EPT_READ));
-    ept_view_sync(&view, 0xfe000000);
-    assert_true(ept_protect(&world.ept, LAPIC + 0x3000, LAPIC + 0x4000, EPT_READ));
-    ept_view_sync(&view, LAPIC + 0x3000);
-    ept_view_sync(&view, LAPIC);
-    compare(&view, 20000);
-    ept_world_fini(&world);
-}
-
 static void aim_follows_everything(void **state)
 {
     struct ept_world world;
@@ -141,7 +114,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_range_differs),
-        cmocka_unit_test(sync_follows_fills),
         cmocka_unit_test(aim_follows_everything),
         cmocka_unit_test(pool_too_small),
         cmocka_unit_test(pointer),

@@ -1,5 +1,6 @@
 """Bochs: an emulator with VMX in software, so Plinth runs on it wherever it runs."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -72,3 +73,10 @@ def patched_bios(target, *changes):
         image = image.replace(old, new)
     target.write_bytes(image)
     return target
+
+
+def trouble(directory):
+    """Why Bochs ended the machine, if it was not switched off: a triple fault for one. None if all was well."""
+    log = directory / "bochs.log"
+    panics = re.findall(r">>PANIC<< (.*)", log.read_text(errors="replace")) if log.exists() else []
+    return next((panic for panic in panics if "power off" not in panic), None)

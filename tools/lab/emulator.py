@@ -24,3 +24,8 @@ def start(name, config):
 def kernel_parameters(name, config):
     """Words that a Linux kernel's command line needs in the named emulator."""
     return bochs.kernel_parameters(config.ips) if name == "bochs" else ""
+
+
+def trouble(name, directory):
+    """Why the emulator ended the machine, if it knows of a reason other than power-off; else None."""
+    return bochs.trouble(directory) if name == "bochs" else None

@@ -48,16 +48,20 @@ static void advance(void)
         finish_advance();
 }
 
-static void apply(enum exit_action action, uint32_t reason)
+static inline void inject_ud(void)
+{
+    vmwrite_sure(VMCS_ENTRY_INTERRUPTION_INFO, INTERRUPTION_VALID | INTERRUPTION_HARDWARE_EXCEPTION | VECTOR_UD);
+}
+
+static noinline void apply_rarely(enum exit_action action, uint32_t reason)
 {
     switch (action) {
     case ACTION_RESUME:
         return;
     case ACTION_NEXT:
-        advance();
-        return;
+        return; /* done by apply() */
     case ACTION_UD:
-        vcpu_inject_exception(VECTOR_UD, false, 0);
+        inject_ud();
         return;
     case ACTION_GP:
         vcpu_inject_exception(VECTOR_GP, true, 0);
@@ -67,6 +71,14 @@ static void apply(enum exit_action action, uint32_t reason)
     }
     crash("VM exit \"%s\" (reason %x, qualification %lx) that Plinth has no answer to", vmx_exit_name(reason), reason,
           vmread_natural(VMCS_EXIT_QUALIFICATION));
+}
+
+static inline void apply(enum exit_action action, uint32_t reason)
+{
+    if (likely(action == ACTION_NEXT))
+        advance();
+    else
+        apply_rarely(action, reason);
 }
 
 /* `stepped`: this exit is the end of the one instruction of vcpu_step_begin(). */
@@ -100,7 +112,7 @@ static noinline void exit_slowly(struct guest_regs *regs, uint32_t start)
         advance();
         break;
     case EXIT_VMCALL:
-        vcpu_inject_exception(VECTOR_UD, false, 0); /* no hypercalls: what the guest sees has no VMX */
+        inject_ud(); /* no hypercalls: what the guest sees has no VMX */
         break;
     case EXIT_XSETBV:
         apply(vmm_xsetbv(regs), reason);
