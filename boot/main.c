@@ -100,11 +100,19 @@ static unsigned busy_ranges(struct range *out)
     return count;
 }
 
+/* One table for each 512 GiB of RAM, or, without 1 GiB pages, for each GiB; what lies above RAM is small change. */
+static uint64_t ept_pages(void)
+{
+    uint64_t top = info.memmap.count ? info.memmap.entries[info.memmap.count - 1].range.end : 0;
+
+    return top / (virt_has_gib_pages() ? 512 * GIB : GIB);
+}
+
 static bool take_block(void)
 {
     struct range busy[1 + BOOT_MODULES_MAX];
     unsigned count = busy_ranges(busy);
-    uint32_t pool_pages = acpi.cpu_count * (virt_cpu_pages() + vmm_cpu_pages());
+    uint64_t pool_pages = acpi.cpu_count * (virt_cpu_pages() + vmm_cpu_pages()) + ept_pages();
 
     block_plan(&block, (uint64_t)(image_end - image_start), acpi.cpu_count, CPU_PAGES,
                POOL_BYTES_MIN + pool_pages * PAGE_SIZE);

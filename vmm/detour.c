@@ -35,5 +35,12 @@ void detour_end(struct detour *detour)
 
 void detour_forget(struct detour *detour)
 {
-    detour->view.range = (struct range){0, 0};
+    struct ept_view *view = &detour->view;
+
+    if (detour->purpose == DETOUR_NONE) {
+        view->range = (struct range){0, 0};
+        return;
+    }
+    ept_view_aim(view, view->range, detour->scratch_physical);
+    vcpu_flush_ept(ept_view_pointer(view, virt_has_accessed_dirty()));
 }

@@ -27,5 +27,6 @@ void detour_begin(struct detour *detour, enum detour_purpose purpose, struct ran
 /* First thing on every exit: back to the shared tables. */
 void detour_end(struct detour *detour);
 
-/* The shared tables have changed: the copies in the view are made afresh when next needed. */
+/* The shared tables have changed: the copies in the view are made afresh, at once if the next entry is into the view,
+ * else when next needed. */
 void detour_forget(struct detour *detour);

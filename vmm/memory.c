@@ -2,7 +2,9 @@
 #include "arch/x86/regs.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "mm/pgtable_merge.h"
 #include "vmm/apic_trap.h"
+#include "vmm/shootdown.h"
 #include "vmm/vmm.h"
 
 enum { BLOCK_REPORTS_MAX = 4, NOTHING_THERE = 0xff };
@@ -38,13 +40,27 @@ void memory_stepped(enum detour_purpose purpose)
         apic_trap_stepped();
 }
 
+/* The pool is empty: tables that say no more than one entry could are merged, which frees pages. */
+static enum ept_fill fill_after_merge(uint64_t address)
+{
+    if (pgtable_merge(&guest_ept->table, 0, (uint64_t)1 << guest_ept->physical_bits)) {
+        shootdown(); /* the tables leave the tree, */
+        shootdown(); /* and what waited for that returns to the pool */
+    }
+    return ept_fill(guest_ept, address);
+}
+
 enum exit_action memory_exit(const struct vm_exit *exit)
 {
     uint64_t address = exit->memory.address;
+    enum ept_fill fill;
 
     if (exit->memory.write && apic_trap_write(address))
         return ACTION_RESUME;
-    switch (ept_fill(guest_ept, address)) {
+    fill = ept_fill(guest_ept, address);
+    if (unlikely(fill == EPT_NO_MEMORY))
+        fill = fill_after_merge(address);
+    switch (fill) {
     case EPT_FILLED:
     case EPT_PRESENT_ALREADY: /* another CPU was faster, or a right was given back: the CPU has dropped its stale
                                  translation by the exit */
