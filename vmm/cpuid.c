@@ -27,6 +27,7 @@ static const struct cpuid_rule rules[] = {
     {0x7, 0, EDX, BIT(18), VIRT_PCONFIG, "PCONFIG: the CPU can't let a guest have it"},
     {0x7, 1, EAX, BIT(17), VIRT_NEVER, "FRED: its state needs VMCS fields that Plinth doesn't switch"},
     {0xd, 1, EAX, BIT(3), VIRT_XSAVES, "XSAVES: the CPU can't let a guest have it"},
+    {0xd, 1, ECX, BIT(8), VIRT_NEVER, "Intel PT: XRSTORS could load its MSRs"},
     {0x14, ANY, EAX, ~0u, VIRT_NEVER, "Intel PT"},
     {0x14, ANY, EBX, ~0u, VIRT_NEVER, "Intel PT"},
     {0x14, ANY, ECX, ~0u, VIRT_NEVER, "Intel PT"},

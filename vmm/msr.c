@@ -8,6 +8,8 @@
 #include "vmm/guest_mtrr.h"
 #include "vmm/vmm.h"
 
+enum { XSS_PT = BIT(8) };
+
 enum msr_policy {
     MSR_THROUGH,         /* the CPU's own answer */
     MSR_FAULT,           /* #GP: as far as the guest knows there is no such MSR */
@@ -15,7 +17,8 @@ enum msr_policy {
     MSR_LOCKED,          /* IA32_FEATURE_CONTROL: locked, without VMX */
     MSR_APIC_BASE_WRITE, /* any mode, but not another address */
     MSR_X2APIC_ICR_WRITE,
-    MSR_MTRR, /* the guest's own; Plinth keeps the machine's */
+    MSR_MTRR,      /* the guest's own; Plinth keeps the machine's */
+    MSR_XSS_WRITE, /* any component but Intel PT's */
 };
 
 struct msr_rule {
@@ -41,6 +44,7 @@ static const struct msr_rule rules[] = {
     {MSR_IA32_RTIT_OUTPUT_BASE, MSR_IA32_RTIT_ADDR3_B, MSR_FAULT, MSR_FAULT, "Intel PT is hidden"},
     {MSR_X2APIC_ICR, MSR_X2APIC_ICR, MSR_THROUGH, MSR_X2APIC_ICR_WRITE,
      "INIT and SIPI by message, while ap_start=icr needs it"},
+    {MSR_IA32_XSS, MSR_IA32_XSS, MSR_THROUGH, MSR_XSS_WRITE, "Intel PT is hidden, and XRSTORS could load its MSRs"},
 };
 
 /* 1 + the number of the rule for each index: found without a search. All policed MSRs lie below. */
@@ -79,6 +83,7 @@ void msr_log_ledger(void)
         [MSR_APIC_BASE_WRITE] = "passed but for the address",
         [MSR_X2APIC_ICR_WRITE] = "INIT and SIPI by message",
         [MSR_MTRR] = "virtual",
+        [MSR_XSS_WRITE] = "passed but for bit 8",
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(rules); i++)
@@ -137,6 +142,8 @@ static bool write(enum msr_policy policy, uint32_t index, uint64_t value)
         return write_x2apic_icr(value);
     case MSR_MTRR:
         return guest_mtrr_write(index, value);
+    case MSR_XSS_WRITE:
+        return !(value & XSS_PT) && wrmsr_safe(index, value);
     }
     return false;
 }

@@ -1,12 +1,10 @@
 /* The one switch over exits, and a CPU's way into the guest. */
 #include "vmm/vmm.h"
 
-#include "arch/x86/console.h"
 #include "arch/x86/crash.h"
 #include "arch/x86/exception.h"
 #include "arch/x86/instr.h"
 #include "arch/x86/regs.h"
-#include "arch/x86/reset.h"
 #include "lib/log.h"
 #include "lib/options.h"
 #include "vmm/ap_start.h"
@@ -42,10 +40,7 @@ static enum exit_action handle_triple_fault(void)
 {
     if (options.on_crash != ON_CRASH_RESET)
         return ACTION_CRASH;
-    log_error("cpu%u: triple fault in the guest: resetting the machine, as hardware does", cpu_this()->index);
-    virt_dump();
-    console_flush();
-    machine_reset();
+    reset_with_report("triple fault in the guest");
 }
 
 static enum exit_action handle_exception(const struct vm_exit *exit)
@@ -128,6 +123,8 @@ enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit)
 
 void vmm_slow_work(struct cpu *cpu)
 {
+    if (crash_in_progress())
+        cpu_halt();
     __atomic_store_n(&cpu->slow_work, 0, __ATOMIC_SEQ_CST);
     shootdown_catch_up(cpu);
     ap_start_handle_mailbox();

@@ -5,11 +5,25 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/instr.h"
 #include "arch/x86/reset.h"
+#include "arch/x86/virt.h"
 #include "lib/format.h"
 #include "lib/log.h"
 #include "lib/options.h"
 
 static uint32_t crashing; /* 1 + index of the CPU that reports */
+
+bool crash_in_progress(void)
+{
+    return __atomic_load_n(&crashing, __ATOMIC_ACQUIRE);
+}
+
+/* The guest's other CPUs leave it and halt (vmm_slow_work()). */
+static void stop_others(void)
+{
+    for (uint32_t i = 0; i < cpu_count; i++)
+        if (i != cpu_index() && cpu_at(i)->vcpu)
+            virt_kick(cpu_at(i));
+}
 
 static noreturn void finish(void)
 {
@@ -47,6 +61,7 @@ void crash(const char *format, ...)
     va_list args;
 
     claim();
+    stop_others();
     va_start(args, format);
     vformat_text(text, sizeof(text), format, args);
     va_end(args);
@@ -58,6 +73,7 @@ void crash(const char *format, ...)
 void crash_exception(const struct exception_frame *f)
 {
     claim();
+    stop_others();
     log_error("CRASH on cpu%u: exception %lu in Plinth itself, error code %lx, at %lx", cpu_index(), f->vector,
               f->error_code, f->rip);
     log_error("  rax %016lx rbx %016lx rcx %016lx rdx %016lx", f->rax, f->rbx, f->rcx, f->rdx);
@@ -68,6 +84,16 @@ void crash_exception(const struct exception_frame *f)
               read_cr4());
     virt_dump();
     finish();
+}
+
+void reset_with_report(const char *why)
+{
+    claim();
+    stop_others();
+    log_error("cpu%u: %s: resetting the machine, as hardware does", cpu_index(), why);
+    virt_dump();
+    console_flush();
+    machine_reset();
 }
 
 void refuse(const struct error *error)

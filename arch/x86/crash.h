@@ -11,6 +11,12 @@
 noreturn void crash(const char *format, ...) printf_like(1, 2);
 noreturn void crash_exception(const struct exception_frame *frame);
 
+/* The guest has brought the machine to where hardware resets it: a report, then just that. */
+noreturn void reset_with_report(const char *why);
+
+/* A CPU reports a crash or has done so: no other may go back to its guest. Any CPU. */
+bool crash_in_progress(void);
+
 /* Before launch: the machine or the boot entry is not what Plinth needs. Says so with the remedy and halts. */
 noreturn void refuse(const struct error *error);
 

@@ -57,3 +57,25 @@ def test_block_is_an_empty_bus(directory):
     assert "= block: pass" in text, harness.tail(machine)
     assert "writes to Plinth's block at" in text
     assert text.count("no more reports from this cpu") == 2, "each CPU's reports must be bounded"
+
+
+def test_triple_fault_resets(directory):
+    """A triple fault resets the machine, as hardware does: Plinth says so, and comes up again."""
+    # one CPU: with two, Bochs' firmware stops after a reset with "Keyboard error:21"
+    config = Config(directory=directory, cpus=1, memory=128, ignore_bad_msrs=False)
+    with harness.start(machines.guest_on_plinth("test=triple"), config) as machine:
+        assert machine.wait(60, "triple fault now")
+        assert machine.wait(10, r"^error: cpu0: triple fault in the guest: resetting the machine"), harness.tail(machine)
+        assert machine.wait(30, r"^Plinth .* loaded by GRUB"), f"no second boot:\n{harness.tail(machine)}"
+
+
+def test_crash_stops_every_cpu(directory):
+    """on_crash=halt: after the report no CPU runs guest code; the second one of this guest prints dots as long as it runs."""
+    config = Config(directory=directory, cpus=2, memory=128, ignore_bad_msrs=False)
+    with harness.start(machines.guest_on_plinth("test=smp,triple", "on_crash=halt"), config) as machine:
+        assert machine.wait(60, r"\.= triple: triple fault now"), "the second CPU prints no dots"
+        assert machine.wait(30, "halted; reset the machine"), harness.tail(machine)
+        machine.wait(1)
+        seen = len(machine.text)
+        machine.wait(4)
+        assert machine.text[seen:] == "", "something still runs"

@@ -255,6 +255,16 @@ void test_block(void)
 }
 
 /* The last thing that a guest does: no IDT, and an exception. What then happens is seen from outside. */
+/* A second CPU that can be seen to run: a dot now and then, straight to COM1. */
+static void print_dots(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        delay_us(5000);
+        out8(0x3f8, '.');
+    }
+}
+
 void test_triple(void)
 {
     static const struct packed {
@@ -262,6 +272,10 @@ void test_triple(void)
         uint64_t base;
     } none = {0, 0};
 
+    if (cpu_count > 1 && cpu_at(1)->starts) {
+        cpu_at(1)->job = print_dots;
+        delay_us(50000);
+    }
     observe("triple fault now");
     __asm__ volatile("lidt %0; ud2" : : "m"(none));
 }

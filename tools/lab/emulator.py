@@ -28,4 +28,4 @@ def kernel_parameters(name, config):
 
 def trouble(name, directory):
     """Why the emulator ended the machine, if it knows of a reason other than power-off; else None."""
-    return bochs.trouble(directory) if name == "bochs" else None
+    return bochs.trouble(directory) if name == "bochs" else qemu.trouble(directory)

@@ -73,7 +73,7 @@ def make_iso(entry, directory, firmware="bios"):
     tree = fresh_tree(directory / "iso")
     for name, source in entry.files.items():
         if not Path(source).is_file():
-            raise LabError(f"{source}: no such file (build it with `make`)")
+            raise LabError(f"{source}: no such file")
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, tree / name)
     (tree / "boot/grub/grub.cfg").write_text("\n".join(entry.commands) + "\n")

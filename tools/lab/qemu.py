@@ -35,3 +35,8 @@ def start(config, accelerator, model):
         "-chardev", f"socket,id=console,host=127.0.0.1,port={port}", "-serial", "chardev:console",
     ]
     return Running(words, listener, config.directory)
+
+
+def trouble(directory):
+    """What QEMU itself had to say; None if all was well."""
+    return (directory / "emulator.out").read_text(errors="replace").strip() or None
