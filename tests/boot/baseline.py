@@ -1,11 +1,12 @@
 """The same guest on the bare emulator: what it says there is what it may say on Plinth. Booted once and kept."""
 
 import fcntl
+from pathlib import Path
 
 import harness
 import machines
 import report as reports
-from lab import initramfs, kernel
+from lab import bochs, initramfs, kernel
 from lab.machine import Config
 
 SECONDS = 400
@@ -24,8 +25,8 @@ def report(cpus=2, flavour="cloud"):
 
 
 def is_fresh(kept, flavour):
-    """Was it made of this kernel and this initramfs?"""
-    made_of = (kernel.fetch(flavour).vmlinuz, initramfs.build())
+    """Was it made of this kernel and this initramfs, on this machine?"""
+    made_of = (kernel.fetch(flavour).vmlinuz, initramfs.build(), Path(bochs.__file__))
     return kept.exists() and all(kept.stat().st_mtime > file.stat().st_mtime for file in made_of)
 
 
