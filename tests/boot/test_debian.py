@@ -28,8 +28,7 @@ def test_debian(case, directory, record_property):
     check_promises(case, text)
     check_interface(case, report)
     check_memory(case, text, report)
-    # two CPUs' warnings are what more CPUs may show: a bare boot with four takes minutes and shows no others
-    check_troubles(report, baseline.report(cpus=min(case.cpus, 2), flavour=case.flavour))
+    check_troubles(report, baseline.report(cpus=case.cpus, flavour=case.flavour))
 
 
 def check_boot_lines(text):
