@@ -1,0 +1,73 @@
+"""The lab's own logic, where a mistake would make other tests pass or fail for the wrong reason."""
+
+import pytest
+
+import acpi
+import report as reports
+from lab import bochs, image, terminal
+from lab.command import LabError
+
+
+def test_quote_leaves_plain_words():
+    """Options and kernel parameters come through as they are."""
+    assert image.quote("ap_start=icr console=ttyS0,115200") == "ap_start=icr console=ttyS0,115200"
+
+
+def test_quote_protects_grubs_own_characters():
+    """What GRUB's script language would take for its own is quoted."""
+    assert image.quote("a=$b c;d") == "'a=$b' 'c;d'"
+    assert image.quote("it's") == "'it'\\''s'"
+
+
+@pytest.mark.parametrize("typed, passed, quits", [
+    (b"ls\r", b"ls\r", False),
+    (b"\x03", b"\x03", False),
+    (b"\x01x", b"", True),
+    (b"\x01\x01x", b"\x01x", False),
+    (b"\x01qx", b"x", False),
+])
+def test_keys(typed, passed, quits):
+    """Only Ctrl-A x quits; all else goes to the guest, Ctrl-C too."""
+    keys = terminal.Keys()
+    assert (keys.feed(typed), keys.quit) == (passed, quits)
+
+
+def test_keys_arrive_one_by_one():
+    """An escape may be cut in two."""
+    keys = terminal.Keys()
+    keys.feed(b"\x01")
+    keys.feed(b"x")
+    assert keys.quit
+
+
+def test_report():
+    """Every kind of line."""
+    report = reports.parse("cpuinfo: processor=: 1\nmeminfo: 480 kB\nnoise\nexit: cpu=all reason=10 exits=7 ticks=70 name=CPUID\n"
+                           "dmesg: <4>[    1.5] trouble at 0x12\nmadt: 4150\nreport: complete\n")
+    assert (report.cpus, report.memory_kib, report.madt, report.complete) == ([1], 480, b"AP", True)
+    assert report.exits_of(10) == 7 and report.exits_of(48) == 0
+    assert reports.troubles(report) == ["trouble at #"]
+
+
+def test_troubles_differ_by_words_only():
+    """Two boots' registers and addresses differ; their words do not."""
+    assert reports.blot("RIP: 0010:fpu+0x85a/0xb19") == reports.blot("RIP: 0010:fpu+0x11/0xb20")
+    assert reports.blot("CPU 1 stuck") != reports.blot("CPU 1 lost")
+
+
+def test_balanced_checksum():
+    """A changed table still sums to 0."""
+    table = bytearray(range(60))
+    table[acpi.CHECKSUM] = 0
+    table[acpi.CHECKSUM] = -sum(table) & 0xFF
+    changes = {45: 1, 50: 0xFF}
+    checksum = acpi.balanced(bytes(table), changes)
+    for offset, value in {**changes, acpi.CHECKSUM: checksum}.items():
+        table[offset] = value
+    assert sum(table) & 0xFF == 0
+
+
+def test_patched_bios_refuses_what_is_not_there(tmp_path):
+    """Other firmware than the tests were written for is an error, not an unpatched machine."""
+    with pytest.raises(LabError):
+        bochs.patched_bios(tmp_path / "bios", (b"no such bytes in it", b"NO SUCH BYTES IN IT"))
