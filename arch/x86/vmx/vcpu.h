@@ -10,9 +10,8 @@ enum step_means { STEP_NONE, STEP_PREEMPTION_TIMER, STEP_TRAP_FLAG };
 
 struct vcpu {
     uint64_t vmxon_physical, vmcs_physical;
-    uint32_t primary_controls; /* without the bits that come and go */
-    bool vmcs_current;         /* VMREAD works */
-    enum step_means step;      /* step.c */
+    bool vmcs_current;    /* VMREAD works */
+    enum step_means step; /* step.c */
     struct {
         uint64_t rflags, debugctl;
         uint32_t interruptibility;
@@ -37,7 +36,7 @@ struct vmx {
 extern struct vmx vmx;
 
 /* vmcs_setup.c: fills the current VMCS, as the SDM splits it */
-must_check bool vmcs_set_controls(struct vcpu *vcpu, struct error *error);
+must_check bool vmcs_set_controls(struct error *error);
 void vmcs_set_host_state(void);
 
 /* vmx_decode.c */

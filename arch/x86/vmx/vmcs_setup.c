@@ -20,18 +20,18 @@ static const struct controls_word exit_word = {"VM-exit",
 static const struct controls_word entry_word = {"VM-entry",
                                                 ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER, 0};
 
-bool vmcs_set_controls(struct vcpu *vcpu, struct error *error)
+bool vmcs_set_controls(struct error *error)
 {
     const struct vmx_capabilities *c = &vmx.capabilities;
-    uint32_t pin, secondary, exit, entry;
+    uint32_t pin, primary, secondary, exit, entry;
 
     if (!controls_choose(&pin_word, c->pin, &pin, error) ||
-        !controls_choose(&primary_word, c->primary, &vcpu->primary_controls, error) ||
+        !controls_choose(&primary_word, c->primary, &primary, error) ||
         !controls_choose(&secondary_word, c->secondary, &secondary, error) ||
         !controls_choose(&exit_word, c->exit, &exit, error) || !controls_choose(&entry_word, c->entry, &entry, error))
         return false;
     vmwrite32(VMCS_PIN_BASED_CONTROLS, pin);
-    vmwrite32(VMCS_PRIMARY_CONTROLS, vcpu->primary_controls);
+    vmwrite32(VMCS_PRIMARY_CONTROLS, primary);
     vmwrite32(VMCS_SECONDARY_CONTROLS, secondary);
     vmwrite32(VMCS_EXIT_CONTROLS, exit);
     vmwrite32(VMCS_ENTRY_CONTROLS, entry);

@@ -206,7 +206,7 @@ bool virt_start_cpu(struct error *error)
     /* 15 registers below a slot that aligns the stack at the call of vmx_exit() */
     cpu->frame = (struct guest_regs *)((uint64_t)cpu - CPU_STRUCT + CPU_STACK_TOP - 8) - 1;
     vmcs_set_host_state();
-    return vmcs_set_controls(vcpu, error);
+    return vmcs_set_controls(error);
 }
 
 void virt_launch(void)
