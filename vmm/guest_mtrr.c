@@ -5,7 +5,6 @@
  */
 #include "vmm/guest_mtrr.h"
 
-#include "arch/x86/exception.h"
 #include "arch/x86/instr.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -67,28 +66,23 @@ static void update(const struct mtrr_state *mtrr)
     unlock();
 }
 
-bool guest_mtrr_read(uint32_t index, uint64_t *value)
+uint8_t guest_mtrr_word(uint32_t index)
 {
-    const uint64_t *field = mtrr_field(&vmm_cpu(cpu_this())->mtrr, index);
+    struct mtrr_state *mtrr = &vmm_cpu(cpu_this())->mtrr;
+    const uint64_t *field = mtrr_field(mtrr, index);
 
-    if (!field)
-        return rdmsr_safe(index, value); /* beyond the MTRRs that this CPU has */
-    *value = *field;
-    return true;
+    _Static_assert(sizeof(*mtrr) / sizeof(*field) < 256, "words are numbered by bytes");
+    _Static_assert(offsetof(struct mtrr_state, capability) == 0, "0 is no MTRR that is policed");
+    return field ? (uint8_t)(field - (uint64_t *)mtrr) : 0;
 }
 
 bool guest_mtrr_write(uint32_t index, uint64_t value)
 {
     struct mtrr_state *mtrr = &vmm_cpu(cpu_this())->mtrr;
-    uint64_t *field = mtrr_field(mtrr, index);
 
-    if (!field)
-        return wrmsr_safe(index, value);
     if (!mtrr_write_valid(mtrr, index, value))
         return false;
-    if (*field == value)
-        return true;
-    *field = value;
+    *mtrr_field(mtrr, index) = value;
     if (mtrr->default_type & DEFAULT_TYPE_ENABLE)
         update(mtrr);
     return true;

@@ -4,8 +4,16 @@
  */
 #pragma once
 
-#include "lib/compiler.h"
+#include "vmm/vmm.h"
 
-/* RDMSR and WRMSR of an MTRR's index: false for #GP. */
-must_check bool guest_mtrr_read(uint32_t index, uint64_t *value);
+/* The place in struct mtrr_state of the MTRR with this index, counted in 64-bit words; 0 if this CPU has none such. */
+uint8_t guest_mtrr_word(uint32_t index);
+
+/* This CPU's value of the MTRR at that place. */
+static inline uint64_t *guest_mtrr(uint8_t word)
+{
+    return (uint64_t *)&CPU_GS->vmm->mtrr + word;
+}
+
+/* WRMSR of one of them: false for #GP. */
 must_check bool guest_mtrr_write(uint32_t index, uint64_t value);

@@ -47,22 +47,33 @@ static const struct msr_rule rules[] = {
     {MSR_IA32_XSS, MSR_IA32_XSS, MSR_THROUGH, MSR_XSS_WRITE, "Intel PT is hidden, and XRSTORS could load its MSRs"},
 };
 
-/* 1 + the number of the rule for each index: found without a search. All policed MSRs lie below. */
+/* The rules once more, by index, so that an exit needs no search. All policed MSRs lie below. */
+struct policed {
+    uint8_t read, write; /* enum msr_policy */
+    uint8_t word;        /* MSR_MTRR: guest_mtrr_word() */
+};
 enum { POLICED_END = 0x1000 };
-static uint8_t rule_numbers[POLICED_END] __attribute__((section(".sealed")));
+static struct policed policed[POLICED_END] __attribute__((section(".sealed")));
 
-static void number_rules(void)
+static struct policed police(const struct msr_rule *rule, uint32_t index)
 {
-    _Static_assert(ARRAY_SIZE(rules) < 255, "rule numbers are bytes");
+    uint8_t word = guest_mtrr_word(index);
 
+    if (rule->read == MSR_MTRR && !word)
+        return (struct policed){MSR_THROUGH, MSR_THROUGH, 0}; /* not one that this CPU has */
+    return (struct policed){(uint8_t)rule->read, (uint8_t)rule->write, word};
+}
+
+static void spread_rules(void)
+{
     for (unsigned i = 0; i < ARRAY_SIZE(rules); i++)
         for (uint32_t index = rules[i].first; index <= rules[i].last; index++)
-            rule_numbers[index] = (uint8_t)(i + 1);
+            policed[index] = police(&rules[i], index);
 }
 
 void msr_init(void)
 {
-    number_rules();
+    spread_rules();
     for (unsigned i = 0; i < ARRAY_SIZE(rules); i++) {
         const struct msr_rule *rule = &rules[i];
 
@@ -92,14 +103,18 @@ void msr_log_ledger(void)
     log_info("ledger: every other CPUID bit and MSR is the machine's own");
 }
 
-static const struct msr_rule *find(uint32_t index)
+static inline struct policed find(uint32_t index)
 {
-    return index < POLICED_END && rule_numbers[index] ? &rules[rule_numbers[index] - 1] : NULL;
+    return likely(index < POLICED_END) ? policed[index] : (struct policed){MSR_THROUGH, MSR_THROUGH, 0};
 }
 
 static bool write_apic_base(uint64_t value)
 {
-    if ((value ^ rdmsr(MSR_IA32_APIC_BASE)) & ~APIC_BASE_FLAGS) {
+    uint64_t now = rdmsr(MSR_IA32_APIC_BASE);
+
+    if (value == now)
+        return true;
+    if ((value ^ now) & ~APIC_BASE_FLAGS) {
         log_warning("cpu%u: the guest may not move its APIC to %lx: #GP", cpu_this()->index, value);
         return false;
     }
@@ -111,26 +126,44 @@ static bool write_x2apic_icr(uint64_t value)
     return apic_trap_x2apic_icr(value) || wrmsr_safe(MSR_X2APIC_ICR, value);
 }
 
+static bool read(struct policed msr, uint32_t index, uint64_t *value)
+{
+    switch ((enum msr_policy)msr.read) {
+    case MSR_FAULT:
+        return false;
+    case MSR_LOCKED:
+        *value = FEATURE_CONTROL_LOCK;
+        return true;
+    case MSR_MTRR:
+        *value = *guest_mtrr(msr.word);
+        return true;
+    case MSR_THROUGH:
+    case MSR_DROP:
+    case MSR_APIC_BASE_WRITE:
+    case MSR_X2APIC_ICR_WRITE:
+    case MSR_XSS_WRITE:
+        break;
+    }
+    return rdmsr_safe(index, value);
+}
+
 enum exit_action msr_read(struct guest_regs *regs)
 {
     uint32_t index = (uint32_t)regs->rcx;
-    const struct msr_rule *rule = find(index);
-    enum msr_policy policy = rule ? rule->read : MSR_THROUGH;
-    uint64_t value = FEATURE_CONTROL_LOCK;
+    uint64_t value;
 
-    if (policy == MSR_FAULT || (policy == MSR_MTRR && !guest_mtrr_read(index, &value)) ||
-        (policy == MSR_THROUGH && !rdmsr_safe(index, &value)))
+    if (!read(find(index), index, &value))
         return ACTION_GP;
     regs->rax = (uint32_t)value;
     regs->rdx = value >> 32;
     return ACTION_NEXT;
 }
 
-static bool write(enum msr_policy policy, uint32_t index, uint64_t value)
+static bool write(struct policed msr, uint32_t index, uint64_t value)
 {
-    switch (policy) {
+    switch ((enum msr_policy)msr.write) {
     case MSR_THROUGH:
-        return wrmsr_safe(index, value);
+        break;
     case MSR_DROP:
         return true;
     case MSR_FAULT:
@@ -141,18 +174,18 @@ static bool write(enum msr_policy policy, uint32_t index, uint64_t value)
     case MSR_X2APIC_ICR_WRITE:
         return write_x2apic_icr(value);
     case MSR_MTRR:
-        return guest_mtrr_write(index, value);
+        return value == *guest_mtrr(msr.word) || guest_mtrr_write(index, value);
     case MSR_XSS_WRITE:
-        return !(value & XSS_PT) && wrmsr_safe(index, value);
+        if (value & XSS_PT)
+            return false;
     }
-    return false;
+    return wrmsr_safe(index, value);
 }
 
 enum exit_action msr_write(struct guest_regs *regs)
 {
     uint32_t index = (uint32_t)regs->rcx;
     uint64_t value = regs->rdx << 32 | (uint32_t)regs->rax;
-    const struct msr_rule *rule = find(index);
 
-    return write(rule ? rule->write : MSR_THROUGH, index, value) ? ACTION_NEXT : ACTION_GP;
+    return write(find(index), index, value) ? ACTION_NEXT : ACTION_GP;
 }

@@ -159,13 +159,15 @@ bool vmm_init(struct pool *pool, struct ept *ept, const struct mtrr_state *mtrr,
 {
     guest_ept = ept;
     shootdown_init();
+    if (!create_cpus(pool, mtrr, error))
+        return false;
     cpuid_init();
     msr_init();
     if (options.ledger) {
         cpuid_log_ledger();
         msr_log_ledger();
     }
-    return create_cpus(pool, mtrr, error) && ap_start_init(acpi, error) && apic_trap_init(error);
+    return ap_start_init(acpi, error) && apic_trap_init(error);
 }
 
 void vmm_run_boot_cpu(const struct entry32 *entry)
