@@ -135,6 +135,7 @@ bool ept_init(struct ept *ept, struct pool *pool, const struct mtrr_state *mtrr,
     uint64_t eager = 4 * GIB;
 
     *ept = (struct ept){.format = ept_format, .block = block, .physical_bits = physical_bits};
+    ept->limit = (uint64_t)1 << (physical_bits < 48 ? physical_bits : 48);
     ept_retype_begin(ept, mtrr);
     ept->format.largest_leaf = gib_pages ? 3 : 2;
     if (eager > ept_limit(ept))

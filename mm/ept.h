@@ -35,6 +35,7 @@ struct ept {
     const struct mtrr_state *mtrr;
     struct range block;
     unsigned physical_bits;
+    uint64_t limit;      /* see ept_limit() */
     uint64_t generation; /* of `mtrr`: counts ept_retype() */
     uint64_t plain;      /* of `mtrr`: from this address on all has one type, which is in the low bits */
     bool execute_only;   /* IA32_VMX_EPT_VPID_CAP bit 0; without it EXECUTE without READ is no right at all. False after
@@ -44,7 +45,7 @@ struct ept {
 /* The guest-physical address space ends here: 4-level EPT translates 48 bits, whatever MAXPHYADDR says (SDM 28.2.2). */
 static inline uint64_t ept_limit(const struct ept *ept)
 {
-    return (uint64_t)1 << (ept->physical_bits < 48 ? ept->physical_bits : 48);
+    return ept->limit;
 }
 
 /*

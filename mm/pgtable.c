@@ -8,11 +8,6 @@
 
 #include "lib/string.h"
 
-static uint64_t leaf_entry(const struct pgtable_format *format, unsigned level, uint64_t physical, uint64_t attributes)
-{
-    return (physical & format->address) | attributes | (level > 1 ? format->leaf : 0);
-}
-
 bool pgtable_init(struct pgtable *table, const struct pgtable_format *format, struct pool *pool)
 {
     *table = (struct pgtable){.format = format, .pool = pool, .root = pool_get(pool)};
@@ -99,7 +94,7 @@ static uint64_t wanted(const struct pgtable_format *format, const struct change 
         return pgtable_modified(&change->bits, at->entry);
     if (!change->attributes)
         return 0;
-    return leaf_entry(format, at->level, at->start + change->offset, change->attributes);
+    return pgtable_leaf_entry(format, at->level, at->start + change->offset, change->attributes);
 }
 
 /* May the change be made in this entry, which covers `address`, as a whole? */
@@ -189,10 +184,9 @@ bool pgtable_protect(struct pgtable *table, uint64_t start, uint64_t end, uint64
     return pgtable_modify(table, start, end, (struct pgtable_bits){.mask = table->format->rights, .value = rights});
 }
 
-enum pgtable_fill pgtable_fill(struct pgtable *table, const struct pgtable_leaf *found, uint64_t start, unsigned level,
-                               uint64_t physical, uint64_t attributes)
+enum pgtable_fill pgtable_fill_below(struct pgtable *table, const struct pgtable_leaf *found, uint64_t start,
+                                     unsigned level, uint64_t new)
 {
-    uint64_t new = leaf_entry(table->format, level, physical, attributes);
     struct pgtable_leaf at = *found;
 
     while (!at.entry && at.level >= level) {

@@ -88,6 +88,13 @@ must_check bool pgtable_modify(struct pgtable *table, uint64_t start, uint64_t e
  */
 unsigned pgtable_reclaim(struct pgtable *table);
 
+/* The leaf of `level` that maps to `physical`. */
+static inline uint64_t pgtable_leaf_entry(const struct pgtable_format *format, unsigned level, uint64_t physical,
+                                          uint64_t attributes)
+{
+    return (physical & format->address) | attributes | (level > 1 ? format->leaf : 0);
+}
+
 /* Is `entry`, found at `level`, a pointer to a table? (else a leaf, or 0) */
 static inline bool pgtable_is_table(const struct pgtable_format *format, unsigned level, uint64_t entry)
 {
@@ -108,9 +115,21 @@ struct pgtable_leaf pgtable_lookup(const struct pgtable *table, uint64_t address
 
 enum pgtable_fill { PGTABLE_FILLED, PGTABLE_OCCUPIED, PGTABLE_NO_MEMORY };
 
+/* What is more than one exchange: there are tables to put above the leaf, or another CPU came first. */
+enum pgtable_fill pgtable_fill_below(struct pgtable *table, const struct pgtable_leaf *at, uint64_t start,
+                                     unsigned level, uint64_t new);
+
 /*
  * Makes a leaf of `level` (at most largest_leaf) at `start`, aligned to it, if nothing was mapped there: never changes
  * what is present. `at`: the absent entry that a lookup just found there. OCCUPIED: another CPU came first, look again.
  */
-enum pgtable_fill pgtable_fill(struct pgtable *table, const struct pgtable_leaf *at, uint64_t start, unsigned level,
-                               uint64_t physical, uint64_t attributes);
+static inline enum pgtable_fill pgtable_fill(struct pgtable *table, const struct pgtable_leaf *at, uint64_t start,
+                                             unsigned level, uint64_t physical, uint64_t attributes)
+{
+    uint64_t absent = 0, new = pgtable_leaf_entry(table->format, level, physical, attributes);
+
+    if (at->level == level &&
+        __atomic_compare_exchange_n(at->slot, &absent, new, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return PGTABLE_FILLED;
+    return pgtable_fill_below(table, at, start, level, new);
+}

@@ -48,5 +48,4 @@ void msr_log_ledger(void);
 /* memory.c */
 extern struct ept *guest_ept;
 uint64_t guest_ept_pointer(void);
-enum exit_action memory_exit(const struct vm_exit *exit);
 void memory_stepped(enum detour_purpose purpose); /* the instruction of a detour is done */

@@ -168,6 +168,9 @@ enum exit_action msr_write(struct guest_regs *regs);
 
 enum exit_action vmm_xsetbv(const struct guest_regs *regs);
 
+/* EPT violations outside a step. */
+enum exit_action memory_exit(const struct vm_exit *exit);
+
 /* Every other exit. */
 enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit);
 

@@ -92,11 +92,13 @@ static void decode_exception(struct vm_exit *out)
     finish_exception(out);
 }
 
-static void decode_memory(struct vm_exit *out)
+void vmx_decode_violation(uint32_t reason, struct vm_exit *out)
 {
-    uint64_t q = out->qualification;
+    uint64_t q = vmread_natural(VMCS_EXIT_QUALIFICATION);
 
     out->kind = VM_EXIT_MEMORY;
+    out->reason = reason;
+    out->qualification = q;
     out->memory.address = vmread64(VMCS_GUEST_PHYSICAL_ADDRESS);
     out->memory.read = q & EPT_DATA_READ;
     out->memory.write = q & EPT_DATA_WRITE;
@@ -214,7 +216,7 @@ void vmx_decode(uint32_t reason, const struct guest_regs *regs, struct vm_exit *
     else if ((reason & REASON_BASIC) == EXIT_NMI_WINDOW)
         decode_nmi_window(out);
     else if ((reason & REASON_BASIC) == EXIT_EPT_VIOLATION)
-        decode_memory(out);
+        vmx_decode_violation(reason, out);
     else if ((reason & REASON_BASIC) == EXIT_CR_ACCESS)
         out->kind = decode_cr(regs, out) ? VM_EXIT_CR_WRITE : VM_EXIT_UNEXPECTED;
     else if ((reason & REASON_BASIC) == EXIT_SIPI) {

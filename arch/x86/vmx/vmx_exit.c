@@ -81,18 +81,37 @@ static inline void apply(enum exit_action action, uint32_t reason)
         apply_rarely(action, reason);
 }
 
+static void finish(enum exit_action action, uint32_t reason)
+{
+    if (likely(action == ACTION_RESUME))
+        events_reinject();
+    else
+        apply(action, reason);
+}
+
 /* `stepped`: this exit is the end of the one instruction of vcpu_step_begin(). */
 static void handle(struct guest_regs *regs, uint32_t reason, bool stepped)
 {
-    struct vm_exit exit = {.kind = VM_EXIT_STEPPED, .reason = reason};
-    enum exit_action action;
+    struct vm_exit exit;
 
-    if (!stepped)
+    if (stepped)
+        exit = (struct vm_exit){.kind = VM_EXIT_STEPPED, .reason = reason};
+    else
         vmx_decode(reason, regs, &exit);
-    action = vmm_exit(regs, &exit);
-    apply(action, reason);
-    if (action == ACTION_RESUME)
-        events_reinject();
+    finish(vmm_exit(regs, &exit), reason);
+}
+
+/* An EPT violation outside a step needs no more of the switch over exits than its own case. */
+static noinline void handle_rest(struct guest_regs *regs, uint32_t reason)
+{
+    struct vm_exit exit;
+
+    if (unlikely(reason != EXIT_EPT_VIOLATION)) {
+        handle(regs, reason, false);
+        return;
+    }
+    vmx_decode_violation(reason, &exit);
+    finish(memory_exit(&exit), reason);
 }
 
 /* Differences of the TSC's low half: no exit lasts 2^32 ticks. */
@@ -124,7 +143,7 @@ static noinline void exit_slowly(struct guest_regs *regs, uint32_t start)
         apply(msr_write(regs), reason);
         break;
     default:
-        handle(regs, reason, false);
+        handle_rest(regs, reason);
     }
     if (reason < EXIT_REASONS)
         count(reason, start);
