@@ -50,10 +50,10 @@ def guest_bare(words=""):
 # ---- Machines that Plinth refuses ----
 
 
-def qemu(directory, modules=None):
+def qemu(directory, modules=None, firmware="bios"):
     """QEMU without KVM: no VMX, and a quick machine for what is checked before it."""
     entry = image.plinth_entry(PLINTH, "", linux_modules() if modules is None else modules)
-    return entry, Config(directory=directory), "qemu"
+    return entry, Config(directory=directory, firmware=firmware), "qemu"
 
 
 def bochs_machine(directory, modules=None, before=(), **fields):

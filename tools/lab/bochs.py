@@ -15,12 +15,14 @@ HOST_MEMORY_MAX = 2048  # MiB; Bochs itself pages out the rest of a larger guest
 QUANTUM = 32  # instructions a CPU runs before the next one's turn: the largest that Bochs takes, and the fastest
 
 # The screen is served by RFB on a free port, without waiting for a viewer. Power-off is a "panic" in Bochs, and any
-# panic ends the process.
+# panic ends the process. No VBE: RFB's screen has at most 8 bits a pixel, and GRUB crashes in setting the one mode left
+# (640x480x8) when a multiboot2 header asks for a framebuffer. Without VBE it leaves text mode.
 CONFIGURATION = """\
 display_library: rfb, options="timeout=0"
 romimage: file={bios}, options=fastboot
 vgaromimage: file={vga_bios}
 cpu: model={model}, count={cpus}, ips={ips}, quantum={quantum}, reset_on_triple_fault=0, ignore_bad_msrs={ignore_bad_msrs}
+vga: extension=none
 memory: guest={memory}, host={host_memory}
 ata0-master: type=cdrom, path="{iso}", status=inserted
 boot: cdrom

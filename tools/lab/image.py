@@ -1,4 +1,4 @@
-"""Bootable ISO images: GRUB, a menu of one entry, and the files that it loads."""
+"""Bootable ISO images for BIOS and UEFI: GRUB, a menu of one entry, and the files that it loads."""
 
 import shutil
 from dataclasses import dataclass, field
@@ -8,28 +8,28 @@ from .command import LabError, run
 
 GRUB_DIRECTORY = Path("/usr/lib/grub")
 GRUB_MODULES = ("iso9660", "normal", "multiboot2", "linux", "acpi", "echo", "test", "memrw")
+BIOS_CORE = "boot/grub/eltorito.img"
+EFI_VOLUME = "boot/grub/efi.img"  # a FAT file system: UEFI firmware boots from nothing else
+EFI_VOLUME_KIB = 1440
+EFI_PROGRAM = "::/EFI/BOOT/BOOTX64.EFI"  # what firmware starts from removable media (UEFI 2.10, 3.5.1.1)
 
 
 @dataclass(frozen=True)
 class Firmware:
-    """What GRUB and xorriso need to know to make an image for one kind of firmware."""
+    """What grub-mkimage needs to know to make GRUB's core image for one kind of firmware."""
 
     grub_format: str
     grub_platform: str
     modules: tuple
-    core_image: str
-    xorriso: tuple
+    commands: str = ""  # GRUB's first commands
 
 
-FIRMWARE = {
-    "bios": Firmware(
-        grub_format="i386-pc-eltorito",
-        grub_platform="i386-pc",
-        modules=("biosdisk",),
-        core_image="boot/grub/eltorito.img",
-        xorriso=("-b", "boot/grub/eltorito.img", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table"),
-    ),
-}
+BIOS = Firmware("i386-pc-eltorito", "i386-pc", ("biosdisk",))
+# GRUB begins on the FAT volume and must find the ISO around it. efi_gop gives what it loads a framebuffer.
+EFI = Firmware("x86_64-efi", "x86_64-efi", ("efi_gop", "search_fs_file"),
+               "search.file /boot/grub/grub.cfg root\nset prefix=($root)/boot/grub\n")
+XORRISO_BOTH = ("-b", BIOS_CORE, "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table",
+                "-eltorito-alt-boot", "-e", EFI_VOLUME, "-no-emul-boot")
 
 
 @dataclass
@@ -67,9 +67,8 @@ def quote(words):
     return " ".join(word if set(word) <= plain else "'" + word.replace("'", "'\\''") + "'" for word in words.split())
 
 
-def make_iso(entry, directory, firmware="bios"):
-    """Make `directory`/boot.iso from an entry and return its path."""
-    kind = FIRMWARE[firmware]
+def make_iso(entry, directory):
+    """Make `directory`/boot.iso, which boots on BIOS and UEFI, from an entry and return its path."""
     tree = fresh_tree(directory / "iso")
     for name, source in entry.files.items():
         if not Path(source).is_file():
@@ -77,9 +76,10 @@ def make_iso(entry, directory, firmware="bios"):
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, tree / name)
     (tree / "boot/grub/grub.cfg").write_text("\n".join(entry.commands) + "\n")
-    make_core_image(kind, tree / kind.core_image)
+    make_core_image(BIOS, tree / BIOS_CORE, directory)
+    make_efi_volume(tree / EFI_VOLUME, directory)
     iso = directory / "boot.iso"
-    run("xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", iso, *kind.xorriso, tree)
+    run("xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", iso, *XORRISO_BOTH, tree)
     return iso
 
 
@@ -90,9 +90,23 @@ def fresh_tree(tree):
     return tree
 
 
-def make_core_image(kind, target):
+def make_core_image(kind, target, directory):
     """GRUB's core image with just the modules the entries use, so that a slow emulator loads little."""
     platform = GRUB_DIRECTORY / kind.grub_platform
     if not platform.is_dir():
         raise LabError(f"{platform} is missing: run tools/setup")
-    run("grub-mkimage", "-d", platform, "-O", kind.grub_format, "-p", "/boot/grub", "-o", target, *GRUB_MODULES, *kind.modules)
+    words = ["-d", platform, "-O", kind.grub_format, "-p", "/boot/grub", "-o", target]
+    if kind.commands:
+        first = directory / f"{kind.grub_platform}.cfg"
+        first.write_text(kind.commands)
+        words += ["-c", first]
+    run("grub-mkimage", *words, *GRUB_MODULES, *kind.modules)
+
+
+def make_efi_volume(target, directory):
+    """The FAT file system with GRUB in the place where UEFI firmware looks for it."""
+    program = directory / "bootx64.efi"
+    make_core_image(EFI, program, directory)
+    run("mformat", "-C", "-i", target, "-f", EFI_VOLUME_KIB, "::")
+    run("mmd", "-i", target, "::/EFI", "::/EFI/BOOT")
+    run("mcopy", "-i", target, program, EFI_PROGRAM)

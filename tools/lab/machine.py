@@ -24,6 +24,7 @@ class Config:
     memory: int = 512  # MiB
     model: str = None  # the emulator's name for a CPU model
     ips: int = 50_000_000  # Bochs only: instructions per emulated second
+    firmware: str = "bios"  # QEMU only: "bios" or "uefi"
     bios: Path = None  # Bochs only: firmware other than its own
     ignore_bad_msrs: bool = True  # Bochs only: reading an unknown MSR gives 0, not #GP
     port_e9: bool = False  # Bochs only: port 0xe9 writes to the emulator's own output

@@ -1,11 +1,15 @@
 """QEMU: with KVM and nested VMX the fast way to run Plinth; with TCG a machine without VMX."""
 
 import os
+import shutil
 from pathlib import Path
 
+from .command import LabError
 from .machine import Running, listen
 
 PROGRAM = "qemu-system-x86_64"
+OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+OVMF_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 NESTED = Path("/sys/module/kvm_intel/parameters/nested")
 
 
@@ -31,10 +35,21 @@ def start(config, accelerator, model):
     words = [
         PROGRAM, "-nodefaults", "-no-reboot", "-display", "none", "-vga", "std",
         "-machine", "q35", "-accel", accelerator, "-cpu", model, "-smp", config.cpus, "-m", config.memory,
-        "-cdrom", config.iso, "-boot", "d",
+        *firmware(config), "-cdrom", config.iso, "-boot", "d",
         "-chardev", f"socket,id=console,host=127.0.0.1,port={port}", "-serial", "chardev:console",
     ]
     return Running(words, listener, config.directory)
+
+
+def firmware(config):
+    """QEMU's own BIOS, or UEFI with variables of its own."""
+    if config.firmware == "bios":
+        return []
+    if not OVMF_CODE.exists():
+        raise LabError(f"{OVMF_CODE} is missing: run tools/setup")
+    variables = config.directory / "efi-variables.fd"
+    shutil.copyfile(OVMF_VARIABLES, variables)
+    return ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF_CODE}", "-drive", f"if=pflash,format=raw,file={variables}"]
 
 
 def trouble(directory):
