@@ -74,6 +74,12 @@ bool host_map_cpu(uint32_t index, uint64_t physical, struct error *error)
     return true;
 }
 
+/* The slot's other pages have made the table that the entry lies in. */
+uint64_t *host_map_window(uint32_t index)
+{
+    return pgtable_lookup(&table, CPU_BASE + (uint64_t)index * CPU_SLOT + CPU_WINDOW).slot;
+}
+
 uint64_t host_map_cr3(void)
 {
     return pool_physical(table.pool, table.root);

@@ -11,6 +11,9 @@ must_check bool host_map_init(const struct block *block, struct pool *pool, uint
 /* Maps the slot of CPU `index`; returns the physical address of its pages. */
 must_check bool host_map_cpu(uint32_t index, uint64_t physical, struct error *error);
 
+/* The entry that maps the window of CPU `index`, whose slot has been mapped. Absent as yet. */
+uint64_t *host_map_window(uint32_t index);
+
 /* Physical address of the root, for CR3. */
 uint64_t host_map_cr3(void);
 

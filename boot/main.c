@@ -129,7 +129,7 @@ static bool start_boot_cpu(void)
     if (!host_map_init(&block, &pool, acpi.local_apic, &error) || !host_map_cpu(0, physical, &error))
         return false;
     console_map_vga((void *)FIXED_VGA_TEXT);
-    cpu = cpu_create(0, lapic_id(), physical);
+    cpu = cpu_create(0, lapic_id(), physical, host_map_window(0));
     cpu_load(cpu);
     cpu->online = 1;
     cpu_count = 1;

@@ -68,7 +68,7 @@ static bool start_next(const struct smp_plan *plan, uint32_t apic_id, struct tra
 
     if (!host_map_cpu(cpu_count, physical, error))
         return false;
-    cpu = cpu_create(cpu_count, apic_id, physical);
+    cpu = cpu_create(cpu_count, apic_id, physical, host_map_window(cpu_count));
     cpu->tss.rsp[0] = (uint64_t)plan->entry;
     parameters->cr3 = plan->cr3;
     parameters->stack = CPU_BASE + (uint64_t)cpu_count * CPU_SLOT + CPU_STACK_TOP;

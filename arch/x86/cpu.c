@@ -19,7 +19,7 @@ static void set_tss_descriptor(uint64_t *gdt, const struct tss *tss)
     gdt[SELECTOR_TSS / 8 + 1] = base >> 32;
 }
 
-struct cpu *cpu_create(uint32_t index, uint32_t apic_id, uint64_t physical)
+struct cpu *cpu_create(uint32_t index, uint32_t apic_id, uint64_t physical, uint64_t *window)
 {
     struct cpu *cpu = cpu_at(index);
     uint64_t slot = CPU_BASE + (uint64_t)index * CPU_SLOT;
@@ -29,6 +29,7 @@ struct cpu *cpu_create(uint32_t index, uint32_t apic_id, uint64_t physical)
         .index = index,
         .apic_id = apic_id,
         .physical = physical,
+        .window = window,
         .gdt = {0, 0x00af9b000000ffff, 0x00cf93000000ffff},
         .tss = {.io_map_base = sizeof(struct tss)},
     };

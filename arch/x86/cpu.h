@@ -45,6 +45,7 @@ struct cpu {
     struct vcpu *vcpu;
     struct vmm_cpu *vmm; /* vmm/vmm.h */
     uint64_t physical;   /* of the CPU's pages, CPU_PAGES of them */
+    uint64_t *window;    /* the page-table entry of CPU_WINDOW */
     uint64_t gdt[5];
     struct tss tss;
     struct exit_statistics statistics[EXIT_REASONS];
@@ -82,8 +83,8 @@ static inline struct cpu *cpu_this(void)
     return cpu;
 }
 
-/* Fills the struct of CPU `index`, whose slot has been mapped. Boot only. */
-struct cpu *cpu_create(uint32_t index, uint32_t apic_id, uint64_t physical);
+/* Fills the struct of CPU `index`, whose slot has been mapped; `window` is the entry of its window. Boot only. */
+struct cpu *cpu_create(uint32_t index, uint32_t apic_id, uint64_t physical, uint64_t *window);
 
 /* Loads GDT, TSS, IDT and GS base on the CPU it runs on. Boot only. */
 void cpu_load(struct cpu *cpu);

@@ -3,7 +3,7 @@
  *
  *   0 .. 4 GiB               identity map, boot only (gone before the guest's first instruction)
  *   VIRT_BASE                the block, linearly: image, page pool
- *   CPU_BASE + n * CPU_SLOT  CPU n: stacks with unmapped pages between them, struct cpu (arch/x86/cpu.h)
+ *   CPU_BASE + n * CPU_SLOT  CPU n: stacks with unmapped pages between them, struct cpu (arch/x86/cpu.h), a window
  *   FIXED_BASE               single pages of MMIO: local APIC, VGA text
  */
 #pragma once
@@ -25,6 +25,7 @@
 #define CPU_MC_TOP       0xa000
 #define CPU_STRUCT       0xb000
 #define CPU_STRUCT_END   0xc000
+#define CPU_WINDOW       0xd000 /* one page, mapped to what is looked at (arch/x86/window.h) */
 
 #define FIXED_BASE       0xffffffffffa00000
 #define FIXED_LOCAL_APIC (FIXED_BASE + 0x0000)

@@ -13,10 +13,14 @@
 #define CR0_CD BIT(30)
 #define CR0_PG BIT(31)
 
+#define CR4_PSE     BIT(4)
 #define CR4_PAE     BIT(5)
+#define CR4_LA57    BIT(12)
 #define CR4_VMXE    BIT(13)
 #define CR4_SMXE    BIT(14)
 #define CR4_OSXSAVE BIT(18)
+#define CR4_SMEP    BIT(20)
+#define CR4_SMAP    BIT(21)
 #define CR4_PKE     BIT(22)
 
 #define EFER_SCE BIT(0)
@@ -29,6 +33,7 @@
 #define RFLAGS_IF    BIT(9)
 #define RFLAGS_RF    BIT(16)
 #define RFLAGS_VM    BIT(17)
+#define RFLAGS_AC    BIT(18)
 
 enum exception_vector {
     VECTOR_DE = 0,
@@ -107,3 +112,5 @@ enum msr_index {
 #define CPUID_1_EDX_MSR        BIT(5)
 #define CPUID_1_EDX_MTRR       BIT(12)
 #define CPUID_1_EDX_PAT        BIT(16)
+
+#define CPUID_80000001_EDX_GIB_PAGES BIT(26)

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "arch/x86/guest_walk.h"
 #include "arch/x86/instr.h"
 #include "lib/compiler.h"
 #include "lib/error.h"
@@ -115,6 +116,7 @@ void vcpu_set_startup(uint8_t vector); /* what a SIPI does to a CPU after INIT *
 
 uint64_t vcpu_cr4(void); /* as the guest sees it */
 uint8_t vcpu_cpl(void);
+void vcpu_paging(struct guest_paging *paging); /* how it translates linear addresses now */
 
 /* The guest's view of the CR0 bits that VMX holds fixed (CR0.NE) becomes that of `value`: a MOV to CR0 that exited for
  * their sake then runs natively when it is executed again. */

@@ -143,6 +143,22 @@ uint8_t vcpu_cpl(void)
     return vmread32(VMCS_GUEST_SS_ACCESS_RIGHTS) >> 5 & 3;
 }
 
+/* 26.3.2.4, 27.3.1: with EPT the PDPTE registers are VMCS fields. */
+void vcpu_paging(struct guest_paging *paging)
+{
+    *paging = (struct guest_paging){
+        .cr0 = vmread_natural(VMCS_GUEST_CR0),
+        .cr3 = vmread_natural(VMCS_GUEST_CR3),
+        .cr4 = vmread_natural(VMCS_GUEST_CR4),
+        .efer = vmread64(VMCS_GUEST_EFER),
+        .pdpte = {vmread64(VMCS_GUEST_PDPTE0), vmread64(VMCS_GUEST_PDPTE1), vmread64(VMCS_GUEST_PDPTE2),
+                  vmread64(VMCS_GUEST_PDPTE3)},
+        .physical_bits = vmx.ept->physical_bits,
+        .gib_pages = cpuid(0x80000001, 0).edx & CPUID_80000001_EDX_GIB_PAGES,
+        .ac = vmread_natural(VMCS_GUEST_RFLAGS) & RFLAGS_AC,
+    };
+}
+
 void vcpu_show_cr0(uint64_t value)
 {
     vmwrite_natural(VMCS_CR0_SHADOW, value);

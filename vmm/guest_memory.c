@@ -1,0 +1,199 @@
+#include "vmm/guest_memory.h"
+
+#include "arch/x86/virt.h"
+#include "arch/x86/window.h"
+#include "lib/string.h"
+#include "vmm/vmm.h"
+
+enum { TYPE_MASK = 7 };
+
+/* Two pages at most hold an access of one page's size. */
+enum { PIECES_MAX = 2 };
+
+struct piece {
+    uint64_t physical, size;
+};
+
+static bool reachable(uint64_t address, uint64_t size)
+{
+    struct range range = {address, address + size};
+
+    return range.end >= address && range.end <= ept_limit(guest_ept) && !range_overlaps(range, guest_ept->block);
+}
+
+/* Write-back where the guest's MTRRs say so; the window's own type is then what the machine's MTRRs say. */
+static volatile uint8_t *show(uint64_t address)
+{
+    uint64_t page = ALIGN_DOWN(address, PAGE_SIZE);
+    enum memory_type type = ept_attributes(guest_ept, page, page, 0) >> EPT_TYPE_SHIFT & TYPE_MASK;
+
+    return (volatile uint8_t *)window_map(page, type != MEMORY_WB) + address % PAGE_SIZE;
+}
+
+/* The largest naturally aligned piece: a device register or a page-table entry is read or written in one go. */
+static unsigned width(uint64_t address, uint64_t size)
+{
+    unsigned bytes = 8;
+
+    while (address % bytes || bytes > size)
+        bytes /= 2;
+    return bytes;
+}
+
+static uint64_t load(const volatile void *there, unsigned bytes)
+{
+    switch (bytes) {
+    case 8:
+        return *(const volatile uint64_t *)there;
+    case 4:
+        return *(const volatile uint32_t *)there;
+    case 2:
+        return *(const volatile uint16_t *)there;
+    }
+    return *(const volatile uint8_t *)there;
+}
+
+static void store(volatile void *there, unsigned bytes, uint64_t value)
+{
+    switch (bytes) {
+    case 8:
+        *(volatile uint64_t *)there = value;
+        return;
+    case 4:
+        *(volatile uint32_t *)there = (uint32_t)value;
+        return;
+    case 2:
+        *(volatile uint16_t *)there = (uint16_t)value;
+        return;
+    }
+    *(volatile uint8_t *)there = (uint8_t)value;
+}
+
+static void transfer(uint64_t address, uint8_t *own, uint64_t size, bool write)
+{
+    while (size) {
+        unsigned bytes = width(address, size);
+        volatile uint8_t *there = show(address);
+        uint64_t value = 0;
+
+        if (write) {
+            memcpy(&value, own, bytes);
+            store(there, bytes, value);
+        } else {
+            value = load(there, bytes);
+            memcpy(own, &value, bytes);
+        }
+        address += bytes;
+        own += bytes;
+        size -= bytes;
+    }
+}
+
+bool guest_read_physical(uint64_t address, void *to, uint64_t size)
+{
+    if (!reachable(address, size))
+        return false;
+    transfer(address, to, size, false);
+    return true;
+}
+
+bool guest_write_physical(uint64_t address, const void *from, uint64_t size)
+{
+    if (!reachable(address, size))
+        return false;
+    transfer(address, (uint8_t *)from, size, true);
+    return true;
+}
+
+#define EXCHANGE(type)                                                                                                 \
+    ({                                                                                                                 \
+        type expected = (type)*old;                                                                                    \
+        bool same = __atomic_compare_exchange_n((volatile type *)there, &expected, (type) new, false,                  \
+                                                __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);                                   \
+        *old = expected;                                                                                               \
+        same;                                                                                                          \
+    })
+
+bool guest_exchange_physical(uint64_t address, unsigned size, uint64_t *old, uint64_t new)
+{
+    volatile uint8_t *there;
+
+    if (!reachable(address, size))
+        return false;
+    there = show(address);
+    switch (size) {
+    case 1:
+        return EXCHANGE(uint8_t);
+    case 2:
+        return EXCHANGE(uint16_t);
+    case 4:
+        return EXCHANGE(uint32_t);
+    case 8:
+        return EXCHANGE(uint64_t);
+    }
+    return false;
+}
+
+/* Plinth's block is an empty bus to the guest's walks too: all-ones, and writes are dropped. */
+uint64_t guest_entry_read(uint64_t physical, unsigned size)
+{
+    uint64_t value = 0;
+
+    if (!guest_read_physical(physical, &value, size))
+        return size == 4 ? 0xffffffff : ~(uint64_t)0;
+    return value;
+}
+
+bool guest_entry_replace(uint64_t physical, unsigned size, uint64_t old, uint64_t new)
+{
+    return !reachable(physical, size) || guest_exchange_physical(physical, size, &old, new);
+}
+
+/* All pages are translated before the first byte moves. */
+static bool find_pieces(uint64_t linear, uint64_t size, unsigned access, struct piece pieces[PIECES_MAX],
+                        struct guest_fault *fault)
+{
+    struct guest_paging paging;
+    struct guest_walk walk;
+
+    vcpu_paging(&paging);
+    for (unsigned i = 0; i < PIECES_MAX; i++) {
+        uint64_t room = PAGE_SIZE - linear % PAGE_SIZE;
+
+        pieces[i].size = size < room ? size : room;
+        if (!pieces[i].size)
+            continue;
+        fault->linear = linear;
+        fault->why = guest_walk(&paging, linear, access, &walk);
+        fault->error = walk.error;
+        if (fault->why != GUEST_WALK_OK || !reachable(walk.physical, pieces[i].size))
+            return false;
+        pieces[i].physical = walk.physical;
+        linear += pieces[i].size;
+        size -= pieces[i].size;
+    }
+    return true;
+}
+
+static bool transfer_linear(uint64_t linear, uint8_t *own, uint64_t size, unsigned access, struct guest_fault *fault)
+{
+    struct piece pieces[PIECES_MAX];
+
+    if (!find_pieces(linear, size, access, pieces, fault))
+        return false;
+    for (unsigned i = 0; i < PIECES_MAX; i++) {
+        transfer(pieces[i].physical, own, pieces[i].size, access & GUEST_WRITE);
+        own += pieces[i].size;
+    }
+    return true;
+}
+
+bool guest_read_linear(uint64_t linear, void *to, uint64_t size, unsigned access, struct guest_fault *fault)
+{
+    return transfer_linear(linear, to, size, access & ~(unsigned)GUEST_WRITE, fault);
+}
+
+bool guest_write_linear(uint64_t linear, const void *from, uint64_t size, unsigned access, struct guest_fault *fault)
+{
+    return transfer_linear(linear, (uint8_t *)from, size, access | GUEST_WRITE, fault);
+}
