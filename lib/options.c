@@ -18,6 +18,11 @@ struct option {
 
 #define FIELD(field) offsetof(struct options, field), sizeof(((struct options *)0)->field)
 
+#define CHOICES                                                                                                        \
+    {                                                                                                                  \
+        [CHOICE_AUTO] = "auto", [CHOICE_OFF] = "off", [CHOICE_ON] = "on"                                               \
+    }
+
 static const struct option table[] = {
     {"ap_start",
      {[AP_START_AUTO] = "auto", [AP_START_WAIT] = "wait", [AP_START_ICR] = "icr", [AP_START_ICR_ALWAYS] = "icr-always"},
@@ -35,10 +40,17 @@ static const struct option table[] = {
      LOG_INFO,
      FIELD(log_level)},
     {"serial", {[false] = "off", [true] = "on"}, "on or off", true, FIELD(serial)},
+    {"l1d_flush",
+     {[L1D_FLUSH_AUTO] = "auto", [L1D_FLUSH_NEVER] = "never", [L1D_FLUSH_COND] = "cond", [L1D_FLUSH_ALWAYS] = "always"},
+     "auto, never, cond or always",
+     L1D_FLUSH_AUTO,
+     FIELD(l1d_flush)},
+    {"verw", CHOICES, "auto, on or off", CHOICE_AUTO, FIELD(verw)},
+    {"scrub", CHOICES, "auto, on or off", CHOICE_AUTO, FIELD(scrub)},
     {"ledger", {[false] = "0", [true] = "1"}, "0 or 1", false, FIELD(ledger)},
 };
 
-#define OPTION_NAMES "ap_start, on_crash, log, serial and ledger"
+#define OPTION_NAMES "ap_start, on_crash, log, serial, l1d_flush, verw, scrub and ledger"
 
 struct options options;
 

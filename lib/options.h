@@ -10,11 +10,17 @@
 enum ap_start { AP_START_AUTO, AP_START_WAIT, AP_START_ICR, AP_START_ICR_ALWAYS };
 enum on_crash { ON_CRASH_RESET, ON_CRASH_HALT, ON_CRASH_MONITOR };
 
+enum l1d_flush { L1D_FLUSH_AUTO, L1D_FLUSH_NEVER, L1D_FLUSH_COND, L1D_FLUSH_ALWAYS };
+enum choice { CHOICE_AUTO, CHOICE_OFF, CHOICE_ON };
+
 struct options {
     enum ap_start ap_start;   /* ap_start=auto|wait|icr|icr-always */
     enum on_crash on_crash;   /* on_crash=reset|halt|monitor */
     enum log_level log_level; /* log=error|warning|info|debug */
     bool serial;              /* serial=on|off: use COM1 */
+    enum l1d_flush l1d_flush; /* l1d_flush=auto|never|cond|always (arch/x86/mitigations.h) */
+    enum choice verw;         /* verw=auto|off|on */
+    enum choice scrub;        /* scrub=auto|off|on */
     bool ledger; /* ledger=0|1: list every CPUID bit and MSR that the guest sees otherwise than the machine has it */
 };
 

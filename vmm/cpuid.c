@@ -1,6 +1,7 @@
 /* CPUID as the guest sees it: live from the CPU that asks, but for the bits in the table and Plinth's own leaves. */
 #include "arch/x86/cpu.h"
 #include "arch/x86/instr.h"
+#include "arch/x86/mitigations.h"
 #include "arch/x86/regs.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -36,7 +37,12 @@ static const struct cpuid_rule rules[] = {
 };
 
 enum { LEAF_FEATURES = 1, LEAF_STRUCTURED = 7 };
-enum { HYPERVISOR_FIRST = 0x40000000, HYPERVISOR_INFO = 0x40000001, HYPERVISOR_LAST = 0x4fffffff };
+enum {
+    HYPERVISOR_FIRST = 0x40000000,
+    HYPERVISOR_INFO = 0x40000001,
+    HYPERVISOR_MITIGATIONS = 0x40000002,
+    HYPERVISOR_LAST = 0x4fffffff
+};
 enum { STATISTICS_FIRST = 0x40010000, STATISTICS_LAST = 0x4001ffff, ALL_CPUS = 0xffffffff, INTERFACE_VERSION = 1 };
 enum { EXTENDED_FIRST = 0x80000000 };
 enum { STRUCTURED_ECX_OSPKE = BIT(4) };
@@ -121,19 +127,31 @@ static struct cpuid_result statistics(uint32_t reason, uint32_t index)
     return (struct cpuid_result){(uint32_t)exits, (uint32_t)(exits >> 32), (uint32_t)ticks, (uint32_t)(ticks >> 32)};
 }
 
+static struct cpuid_result mitigation_state(uint32_t index)
+{
+    const struct mitigations *m = &mitigations;
+    uint32_t state = (uint32_t)m->l1d_flush | (uint32_t)m->flush_command << 2 | (uint32_t)m->verw.on << 3 |
+                     (uint32_t)m->scrub.on << 4;
+    uint64_t flushes = index < cpu_count ? cpu_at(index)->l1d_flushes : 0;
+
+    return (struct cpuid_result){state, 0, (uint32_t)flushes, (uint32_t)(flushes >> 32)};
+}
+
 /* docs/architecture.md, "Interface to the guest" */
 static struct cpuid_result hypervisor_leaf(uint32_t leaf, uint32_t subleaf)
 {
     struct cpuid_result r = {0, 0, 0, 0};
 
     if (leaf == HYPERVISOR_FIRST) {
-        r.eax = HYPERVISOR_INFO;
+        r.eax = HYPERVISOR_MITIGATIONS;
         memcpy(&r.ebx, "Plin", 4);
         memcpy(&r.ecx, "thPl", 4);
         memcpy(&r.edx, "inth", 4);
     } else if (leaf == HYPERVISOR_INFO) {
         r.eax = INTERFACE_VERSION;
         r.ecx = cpu_count;
+    } else if (leaf == HYPERVISOR_MITIGATIONS) {
+        r = mitigation_state(subleaf);
     } else if (leaf >= STATISTICS_FIRST && leaf <= STATISTICS_LAST) {
         r = statistics(leaf - STATISTICS_FIRST, subleaf);
     }

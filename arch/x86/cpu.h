@@ -43,9 +43,10 @@ struct cpu {
     uint32_t nmi_count; /* NMIs that arrived and are neither a kick nor yet the guest's */
     uint32_t kicked;    /* an NMI was sent by cpu_kick() and has not come yet */
     struct vcpu *vcpu;
-    struct vmm_cpu *vmm; /* vmm/vmm.h */
-    uint64_t physical;   /* of the CPU's pages, CPU_PAGES of them */
-    uint64_t *window;    /* the page-table entry of CPU_WINDOW */
+    struct vmm_cpu *vmm;  /* vmm/vmm.h */
+    uint64_t physical;    /* of the CPU's pages, CPU_PAGES of them */
+    uint64_t *window;     /* the page-table entry of CPU_WINDOW */
+    uint64_t l1d_flushes; /* arch/x86/mitigations.h */
     uint64_t gdt[5];
     struct tss tss;
     struct exit_statistics statistics[EXIT_REASONS];

@@ -19,7 +19,12 @@ class Measure:
     xmhf: str = ""
     jailhouse: str = ""
     cpus: int = 1
+    options: str = ""  # one of MITIGATIONS: measured on one CPU
 
+
+# What is measured without them is measured once more with them.
+PLAIN = "l1d_flush=never verw=off scrub=off"
+MITIGATIONS = ("l1d_flush=never verw=on scrub=on", "l1d_flush=cond verw=on scrub=off", "l1d_flush=always verw=on scrub=on")
 
 MEASURES = (
     Measure("cpuid_0", "CPUID, leaf 0", 80, "cpuid_0", "426", "3698", "(109)"),
@@ -44,6 +49,11 @@ MEASURES = (
     Measure("lapic_write_started", "LAPIC write after all CPUs started", cpus=2),
     Measure("self_ipi_started", "IPI to self after all CPUs started", cpus=2),
     Measure("sipi_started", "SIPI at a restart", cpus=2),
+    Measure("cpuid_0", "CPUID with VERW and register scrub", 95, options=MITIGATIONS[0]),
+    Measure("rdmsr_feature_control", "RDMSR, the same", options=MITIGATIONS[0]),
+    Measure("cpuid_0", "CPUID with l1d_flush=cond and VERW", options=MITIGATIONS[1]),
+    Measure("first_touch", "first touch, the same", options=MITIGATIONS[1]),
+    Measure("cpuid_0", "CPUID with l1d_flush=always", options=MITIGATIONS[2]),
 )
 
 # Of the whole: (what, goal, BitVisor, XMHF64)

@@ -76,7 +76,7 @@ REFUSALS = (
 
 
 # All of the test guest's tests that one run can hold, but for those that send an INIT to a CPU that runs.
-GUEST_TESTS = ("test=boot,smp,cpuid,prefix,step,vmx,xsetbv,msr,msrs,mtrr,control,debug,vectors,event,legacy,pae,task,edge,features,"
+GUEST_TESTS = ("test=boot,smp,cpuid,prefix,step,vmx,xsetbv,msr,msrs,mtrr,control,debug,vectors,event,legacy,pae,task,edge,features,flush,"
                "quiet,random,x2apic")
 
 
@@ -98,6 +98,11 @@ GUEST = (
     Guest("one-cpu", cpus=1),
     Guest("tigerlake", model="tigerlake"),
     Guest("arrandale", model="corei5_arrandale_m520"),
+    # what is done against side channels changes nothing that the guest sees, and is done as often as it should
+    Guest("no-mitigations", cpus=1, words="test=flush", options="l1d_flush=never verw=off scrub=off"),
+    Guest("l1d-cond", cpus=1, words="test=flush", options="l1d_flush=cond"),
+    Guest("all-mitigations", words="test=boot,smp,cpuid,step,vmx,xsetbv,msr,vectors,event,random,flush",
+          options="l1d_flush=always verw=on scrub=on"),
     # Bochs can't let an INIT through to a CPU that runs (docs/testing.md): the trap must still be there
     Guest("restart", words="test=restart,x2restart", options="ap_start=icr-always"),
 )

@@ -23,6 +23,7 @@ static const struct test tests[] = {
     {"debug", test_debug, false},
     {"vectors", test_vectors, false},
     {"features", test_features, false},
+    {"flush", test_flush, false},
     {"event", test_event, false},
     {"legacy", test_legacy, false},
     {"pae", test_pae, false},

@@ -37,6 +37,7 @@ void test_task(void);
 void test_edge(void);
 void test_quiet(void);
 void test_features(void);
+void test_flush(void);
 void test_random(void);
 void test_bench(void);
 void test_benchsmp(void);

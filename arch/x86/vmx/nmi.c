@@ -3,6 +3,14 @@
 #include "arch/x86/lapic.h"
 #include "arch/x86/vmx/vcpu.h"
 
+static bool is_resuming(uint64_t rip)
+{
+    for (const struct code_range *range = vmx_resume_ranges; range < vmx_resume_ranges_end; range++)
+        if (rip >= range->begin && rip < range->end)
+            return true;
+    return false;
+}
+
 /* The guest gets it at the next entry; and if the test before that entry has just been passed, it is made again. */
 void nmi_in_root(struct exception_frame *frame)
 {
@@ -11,7 +19,7 @@ void nmi_in_root(struct exception_frame *frame)
     if (!__atomic_exchange_n(&cpu->kicked, 0, __ATOMIC_ACQ_REL))
         cpu->nmi_count = 1;
     __atomic_store_n(&cpu->slow_work, 1, __ATOMIC_RELEASE);
-    if (frame->rip >= (uint64_t)vmx_resume_begin && frame->rip < (uint64_t)vmx_resume_end)
+    if (is_resuming(frame->rip))
         frame->rip = (uint64_t)vmx_resume_slow;
     if (frame->rip >= (uint64_t)vmx_launch_begin && frame->rip < (uint64_t)vmx_launch_end)
         frame->rip = (uint64_t)vmx_launch_slow;

@@ -97,7 +97,7 @@ bool vmx_step_end(struct vcpu *vcpu, uint32_t reason)
     enum step_means means = vcpu->step;
 
     vcpu->step = STEP_NONE;
-    vmwrite_natural(VMCS_HOST_RIP, (uint64_t)vmx_exit_entry);
+    vmwrite_natural(VMCS_HOST_RIP, (uint64_t)vmx.exit_entry);
     switch (means) {
     case STEP_NONE:
         return false;

@@ -32,6 +32,7 @@ struct vmx {
     const struct ept *ept;
     uint8_t *msr_bitmap;
     uint64_t msr_bitmap_physical;
+    const char *exit_entry; /* HOST_RIP but for a step */
 };
 extern struct vmx vmx;
 
@@ -51,8 +52,13 @@ const char *vmx_exit_name(uint32_t reason);
 const char *vmx_instruction_error(uint32_t number);
 
 /* vmx_enter.S */
-extern char vmx_exit_entry[], vmx_step_exit_entry[], vmx_resume_begin[], vmx_resume_end[], vmx_resume_slow[],
-    vmx_launch_begin[], vmx_launch_end[], vmx_launch_slow[];
+struct code_range {
+    uint64_t begin, end;
+};
+extern const struct code_range vmx_resume_ranges[], vmx_resume_ranges_end[]; /* from the last look at slow_work on */
+extern char vmx_exit_entry[], vmx_exit_entry_scrub[], vmx_exit_entry_verw[], vmx_exit_entry_scrub_verw[],
+    vmx_exit_entry_flush[], vmx_step_exit_entry[], vmx_resume_slow[], vmx_launch_begin[], vmx_launch_end[],
+    vmx_launch_slow[];
 extern char vmx_sleep_begin[], vmx_sleep_end[];
 noreturn void vmx_launch(void);
 void vmx_sleep(const uint32_t *word);
@@ -60,6 +66,7 @@ void vmx_unblock_nmis(void);
 
 /* called from there */
 void vmx_exit(struct guest_regs *regs);
+void vmx_exit_flushing(struct guest_regs *regs);
 void vmx_step_exit(struct guest_regs *regs);
 void vmx_slow_work(void);
 noreturn void vmx_entry_failed(void);

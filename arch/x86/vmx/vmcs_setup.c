@@ -84,5 +84,5 @@ void vmcs_set_host_state(void)
     vmwrite64(VMCS_HOST_PAT, rdmsr(MSR_IA32_PAT));
     vmwrite64(VMCS_HOST_EFER, rdmsr(MSR_IA32_EFER));
     vmwrite_natural(VMCS_HOST_RSP, (uint64_t)(cpu->frame + 1));
-    vmwrite_natural(VMCS_HOST_RIP, (uint64_t)vmx_exit_entry);
+    vmwrite_natural(VMCS_HOST_RIP, (uint64_t)vmx.exit_entry);
 }

@@ -2,6 +2,7 @@
  * Entering VMX Operation"). */
 #include "arch/x86/exception.h"
 #include "arch/x86/instr.h"
+#include "arch/x86/mitigations.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/vmx/controls.h"
 #include "arch/x86/vmx/vcpu.h"
@@ -139,6 +140,15 @@ static void log_features(void)
              virt_gives(VIRT_USER_WAIT) ? ", TPAUSE" : "");
 }
 
+static const char *choose_exit_entry(void)
+{
+    if (mitigations.l1d_flush == L1D_FLUSH_ALWAYS)
+        return vmx_exit_entry_flush;
+    if (mitigations.scrub.on)
+        return mitigations.verw.on ? vmx_exit_entry_scrub_verw : vmx_exit_entry_scrub;
+    return mitigations.verw.on ? vmx_exit_entry_verw : vmx_exit_entry;
+}
+
 bool virt_init(struct pool *pool, const struct ept *ept, struct error *error)
 {
     vmx.pool = pool;
@@ -148,6 +158,8 @@ bool virt_init(struct pool *pool, const struct ept *ept, struct error *error)
         return fail(error, "Memory: no page for the MSR bitmap: report this as a defect");
     vmx.msr_bitmap_physical = pool_physical(pool, vmx.msr_bitmap);
     log_features();
+    mitigations_init();
+    vmx.exit_entry = choose_exit_entry();
     return true;
 }
 

@@ -3,7 +3,7 @@
  * an exit pushes straight into it, and the C part runs below it.
  *
  * An NMI between the test of slow_work and the entry would be seen only at the next exit, maybe never. So the NMI handler, when it interrupts
- * [vmx_resume_begin, vmx_resume_end) or [vmx_launch_begin, vmx_launch_end), moves RIP to the ..._slow label (arch/x86/vmx/nmi.c). The frame in
+ * [..._resume, ..._failed) of an exit entry or [vmx_launch_begin, vmx_launch_end), moves RIP to the ..._slow label (arch/x86/vmx/nmi.c). The frame in
  * memory is still whole then, whatever has been popped: NMIs have a stack of their own.
  */
 #include "arch/x86/cpu_offsets.h"
@@ -47,31 +47,75 @@
     popq %r15
 .endm
 
+/* What the guest left in the registers is of no use to a gadget then; %rdi, the frame, is set, %rsp was loaded. */
+.macro SCRUB_REGISTERS
+    xorl %eax, %eax
+    xorl %ebx, %ebx
+    xorl %ecx, %ecx
+    xorl %edx, %edx
+    xorl %esi, %esi
+    xorl %ebp, %ebp
+    xorl %r8d, %r8d
+    xorl %r9d, %r9d
+    xorl %r10d, %r10d
+    xorl %r11d, %r11d
+    xorl %r12d, %r12d
+    xorl %r13d, %r13d
+    xorl %r14d, %r14d
+    xorl %r15d, %r15d
+.endm
+
+/*
+ * HOST_RIP is one of these, chosen at boot (mitigations.h), so that what is not needed costs nothing and no exit has to
+ * ask. `critical` lists for the NMI handler where its way back lies.
+ */
+.macro EXIT_ENTRY name, handler, scrub, verw
     .balign 64
-    .globl vmx_exit_entry, vmx_resume_begin, vmx_resume_end, vmx_resume_slow
-vmx_exit_entry:
+    .globl \name
+\name:
     PUSH_REGISTERS
-    call vmx_exit
-vmx_resume_begin:
+    .if \scrub
+    SCRUB_REGISTERS
+    .endif
+    call \handler
+\name\()_resume:
     cmpl $0, %gs:CPU_OFFSET_SLOW_WORK
     jne vmx_resume_slow
     POP_REGISTERS
+    .if \verw
+    verw verw_selector(%rip)
+    .endif
     vmresume
-vmx_resume_end:
+\name\()_failed:
     jmp failed
+    .pushsection .rodata.vmx_resume, "a"
+    .quad \name\()_resume, \name\()_failed
+    .popsection
+.endm
 
+    .section .rodata.vmx_resume, "a"
+    .balign 8
+    .globl vmx_resume_ranges, vmx_resume_ranges_end
+vmx_resume_ranges:
+    .text
+    EXIT_ENTRY vmx_exit_entry, vmx_exit, 0, 0
+    EXIT_ENTRY vmx_exit_entry_scrub, vmx_exit, 1, 0
+    EXIT_ENTRY vmx_exit_entry_verw, vmx_exit, 0, 1
+    EXIT_ENTRY vmx_exit_entry_scrub_verw, vmx_exit, 1, 1
+    EXIT_ENTRY vmx_exit_entry_flush, vmx_exit_flushing, 1, 1
+/* While one instruction is stepped (step.c), so that the paths above needn't ask. */
+    EXIT_ENTRY vmx_step_exit_entry, vmx_step_exit, 1, 1
+    .section .rodata.vmx_resume, "a"
+vmx_resume_ranges_end:
+verw_selector:
+    .word SELECTOR_DATA
+    .text
+
+    .globl vmx_resume_slow
 vmx_resume_slow:
     movq %gs:CPU_OFFSET_FRAME, %rsp
     call vmx_slow_work
-    jmp vmx_resume_begin
-
-/* HOST_RIP while one instruction is stepped (step.c), so that the path above needn't ask. */
-    .balign 64
-    .globl vmx_step_exit_entry
-vmx_step_exit_entry:
-    PUSH_REGISTERS
-    call vmx_step_exit
-    jmp vmx_resume_begin
+    jmp vmx_exit_entry_verw_resume
 
 /* The first entry: the same with VMLAUNCH. Comes on any stack. */
     .globl vmx_launch, vmx_launch_begin, vmx_launch_end, vmx_launch_slow
@@ -81,6 +125,7 @@ vmx_launch_begin:
     cmpl $0, %gs:CPU_OFFSET_SLOW_WORK
     jne vmx_launch_slow
     POP_REGISTERS
+    verw verw_selector(%rip)
     vmlaunch
 vmx_launch_end:
 failed:

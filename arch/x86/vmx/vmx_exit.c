@@ -1,6 +1,7 @@
 /* What happens on an exit: the hottest reason at once, the rest through decode and vmm/; RIP moves only here. */
 #include "arch/x86/crash.h"
 #include "arch/x86/instr.h"
+#include "arch/x86/mitigations.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/vmx/events.h"
 #include "arch/x86/vmx/exit_reasons.h"
@@ -121,6 +122,14 @@ static inline void count(uint32_t reason, uint32_t start)
     CPU_GS->statistics[reason].ticks += rdtsc_low() - start;
 }
 
+/* After paths that touch data of Plinth's beyond the register frame, the counters and the policies, which are no
+ * secret. */
+static void flush_touched(void)
+{
+    if (mitigations.l1d_flush != L1D_FLUSH_NEVER)
+        mitigations_flush_l1d();
+}
+
 static noinline void exit_slowly(struct guest_regs *regs, uint32_t start)
 {
     uint32_t reason = vmread32(VMCS_EXIT_REASON);
@@ -142,8 +151,14 @@ static noinline void exit_slowly(struct guest_regs *regs, uint32_t start)
     case EXIT_WRMSR:
         apply(msr_write(regs), reason);
         break;
+    case EXIT_INIT:
+    case EXIT_SIPI: /* only the VMCS is touched; and a CPU that comes late misses its SIPI */
+        handle(regs, reason, false);
+        break;
     default:
         handle_rest(regs, reason);
+        if (mitigations.l1d_flush == L1D_FLUSH_COND)
+            mitigations_flush_l1d();
     }
     if (reason < EXIT_REASONS)
         count(reason, start);
@@ -175,6 +190,13 @@ void vmx_exit(struct guest_regs *regs)
     count(EXIT_CPUID, start);
 }
 
+/* l1d_flush=always */
+void vmx_exit_flushing(struct guest_regs *regs)
+{
+    vmx_exit(regs);
+    mitigations_flush_l1d();
+}
+
 /* An exit after vcpu_step_begin(): maybe the step's end, maybe something on the way that cancels it. */
 void vmx_step_exit(struct guest_regs *regs)
 {
@@ -183,9 +205,11 @@ void vmx_step_exit(struct guest_regs *regs)
     handle(regs, reason, vmx_step_end(cpu_this()->vcpu, reason));
     if (reason < EXIT_REASONS)
         count(reason, start);
+    flush_touched();
 }
 
 void vmx_slow_work(void)
 {
     vmm_slow_work(cpu_this());
+    flush_touched();
 }
