@@ -57,7 +57,6 @@ class Refusal:
 REFUSALS = (
     Refusal("no-module", r"no module: give GRUB a module2 line", "qemu", {"modules": []}),
     Refusal("no-vmx", r"VT-x: this CPU has none .*: use an Intel CPU with VT-x", "qemu"),
-    Refusal("no-vmx-uefi", r"VT-x: this CPU has none .*: use an Intel CPU with VT-x", "qemu", {"firmware": "uefi"}),
     Refusal("madt-checksum", r"ACPI: MADT at \S+ has checksum \S+, want 0: ", "broken_table", {"table": "APIC", "changes": {9: 0x5A}}),
     Refusal("madt-length", r"ACPI: MADT at \S+ has length", "broken_table", {"table": "APIC", "changes": {7: 1}}),
     Refusal("madt-entry-length", r"ACPI: MADT at \S+: the entry at offset 0x2c, type 0, has length 1,", "broken_table",
