@@ -17,14 +17,15 @@
 #include "boot/multiboot2.h"
 #include "boot/rsdp.h"
 #include "boot/smp.h"
-#include "guest/describe.h"
-#include "guest/linux.h"
+#include "guest/load.h"
 #include "lib/log.h"
 #include "lib/options.h"
 #include "lib/string.h"
 #include "mm/ept.h"
 #include "mm/phys.h"
 #include "vmm/vmm.h"
+
+_Static_assert(BOOT_MODULES_MAX - 1 <= GUEST_MODULES_MAX, "describe_modules() fills them");
 
 enum { INFORMATION_MAX = 32 * 1024, POOL_BYTES_MIN = 256 * 1024 };
 
@@ -35,7 +36,6 @@ static struct block block;
 static struct pool pool;
 static struct mtrr_state mtrr;
 static struct ept ept;
-static struct range screen; /* physical; empty: none */
 static struct error error;
 static uint64_t entry_tsc;
 static uint32_t cpus_ready, go;
@@ -64,45 +64,16 @@ static bool read_boot_information(uint32_t magic, uint32_t physical)
 /* With the defaults, for what goes wrong before the options are known. */
 static void start_first_console(void)
 {
-    struct framebuffer mode = framebuffer_ega_text();
-
     options_parse("", &options);
-    console_init(options.serial);
-    console_set_screen(&mode, phys_map(mode.address, range_size(framebuffer_range(&mode))));
-}
-
-static bool has_no_ram(struct range range)
-{
-    for (unsigned i = 0; i < info.memmap.count; i++)
-        if (info.memmap.entries[i].kind == MEMORY_RAM && range_overlaps(info.memmap.entries[i].range, range))
-            return fail(&error, "Screen: the framebuffer at 0x%lx would lie in RAM: update or replace the boot loader",
-                        range.start);
-    return true;
-}
-
-/* Without a word from the loader there is EGA text on a BIOS machine, and nothing on UEFI. */
-static void start_screen(void)
-{
-    struct framebuffer mode = info.framebuffer;
-
-    if (mode.kind == FRAMEBUFFER_NONE && !info.efi_system_table)
-        mode = framebuffer_ega_text();
-    if (framebuffer_check(&mode, cpu_physical_bits(), &error) && has_no_ram(framebuffer_range(&mode))) {
-        screen = framebuffer_range(&mode);
-        console_set_screen(&mode, host_map_early_screen(screen));
-        return;
-    }
-    console_set_screen(&mode, NULL);
-    info.framebuffer.kind = FRAMEBUFFER_NONE;
-    log_warning("%s", error.text);
+    console_init(options.serial, true);
 }
 
 static void start_consoles(void)
 {
-    start_screen();
     options_parse(info.command_line, &options);
     log_set_console_level(options.log_level);
-    console_init(options.serial);
+    console_init(options.serial,
+                 info.framebuffer.kind == FRAMEBUFFER_NONE || info.framebuffer.kind == FRAMEBUFFER_TEXT);
     log_info("Plinth " PLINTH_VERSION ", loaded by %s", info.loader_name);
 }
 
@@ -156,8 +127,9 @@ static bool start_boot_cpu(void)
     struct cpu *cpu;
 
     pool_init(&pool, (void *)(VIRT_BASE + block.pool_offset), block.range.start + block.pool_offset, block.pool_bytes);
-    if (!host_map_init(&block, &pool, acpi.local_apic, screen, &error) || !host_map_cpu(0, physical, &error))
+    if (!host_map_init(&block, &pool, acpi.local_apic, &error) || !host_map_cpu(0, physical, &error))
         return false;
+    console_map_vga((void *)FIXED_VGA_TEXT);
     cpu = cpu_create(0, lapic_id(), physical, host_map_window(0));
     cpu_load(cpu);
     cpu->online = 1;
@@ -201,49 +173,56 @@ static bool build_ept(void)
     return ept_init(&ept, &pool, &mtrr, block.range, mtrr.physical_bits, virt_has_gib_pages(), &error);
 }
 
+static void describe_screen(struct guest_source *source)
+{
+    const struct framebuffer *framebuffer = &info.framebuffer;
+
+    source->screen.present = framebuffer->kind == FRAMEBUFFER_RGB || framebuffer->kind == FRAMEBUFFER_TEXT;
+    source->screen.text = framebuffer->kind == FRAMEBUFFER_TEXT;
+    source->screen.address = framebuffer->address;
+    source->screen.pitch = framebuffer->pitch;
+    source->screen.width = framebuffer->width;
+    source->screen.height = framebuffer->height;
+    source->screen.bits_per_pixel = framebuffer->bits_per_pixel;
+    source->screen.red_position = framebuffer->red_position;
+    source->screen.red_size = framebuffer->red_size;
+    source->screen.green_position = framebuffer->green_position;
+    source->screen.green_size = framebuffer->green_size;
+    source->screen.blue_position = framebuffer->blue_position;
+    source->screen.blue_size = framebuffer->blue_size;
+}
+
+static void describe_modules(struct guest_source *source)
+{
+    source->kernel = info.modules[0].range;
+    source->command_line = info.modules[0].string;
+    if (info.module_count > 1)
+        source->initrd = info.modules[1].range;
+    for (unsigned i = 1; i < info.module_count; i++)
+        source->modules[source->module_count++] = (struct guest_module){info.modules[i].range, info.modules[i].string};
+}
+
 static bool load_guest(struct guest_entry *entry)
 {
-    const struct boot_module *kernel = &info.modules[0];
-    const void *file = phys_map(kernel->range.start, range_size(kernel->range));
     struct guest_source source = {
-        .kernel = kernel->range,
-        .command_line = kernel->string,
+        .loader_name = "Plinth " PLINTH_VERSION,
         .rsdp = rsdp_find(info.rsdp, info.rsdp_size),
+        .rsdp_copy = info.rsdp,
+        .rsdp_size = info.rsdp_size,
         .block = block.range,
         .memmap = &info.memmap,
-        .avoid = {{LOAD_BASE, (uint64_t)image_boot_pointer(load_end)}},
-        .avoid_count = 1,
-        .screen = {.present = info.framebuffer.kind == FRAMEBUFFER_RGB || info.framebuffer.kind == FRAMEBUFFER_TEXT,
-                   .text = info.framebuffer.kind == FRAMEBUFFER_TEXT,
-                   .address = info.framebuffer.address,
-                   .pitch = info.framebuffer.pitch,
-                   .width = info.framebuffer.width,
-                   .height = info.framebuffer.height,
-                   .bits_per_pixel = info.framebuffer.bits_per_pixel,
-                   .red_position = info.framebuffer.red_position,
-                   .red_size = info.framebuffer.red_size,
-                   .green_position = info.framebuffer.green_position,
-                   .green_size = info.framebuffer.green_size,
-                   .blue_position = info.framebuffer.blue_position,
-                   .blue_size = info.framebuffer.blue_size},
     };
-    char text[96];
 
-    if (info.module_count > 1)
-        source.initrd = info.modules[1].range;
-    if (!linux_recognise(file, range_size(kernel->range))) {
-        guest_describe(file, range_size(kernel->range), text, sizeof(text));
-        return fail(
-            &error,
-            "Guest: the first module is %s: Plinth starts Linux bzImage kernels; give it one, e.g. module2 /vmlinuz",
-            text);
-    }
-    return linux_load(&source, entry, &error);
+    describe_modules(&source);
+    describe_screen(&source);
+    return guest_load(&source, entry, &error);
 }
 
 static noreturn void launch(const struct guest_entry *guest)
 {
     struct entry32 entry = {.eip = guest->eip,
+                            .eax = guest->eax,
+                            .ebx = guest->ebx,
                             .esi = guest->esi,
                             .gdt_base = guest->gdt_base,
                             .gdt_limit = guest->gdt_limit,
@@ -256,7 +235,6 @@ static noreturn void launch(const struct guest_entry *guest)
     write_cr3(host_map_cr3());
     log_info("Guest: entered %lu ticks after the multiboot entry", rdtsc() - entry_tsc);
     console_flush();
-    console_yield_screen();
     __atomic_store_n(&go, 1, __ATOMIC_RELEASE);
     vmm_run_boot_cpu(&entry);
 }

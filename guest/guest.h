@@ -5,11 +5,24 @@
 #include "lib/range.h"
 #include "mm/memmap.h"
 
+enum { GUEST_MODULES_MAX = 15 };
+
+/* A file that the loader left in memory beside the kernel, and its string. */
+struct guest_module {
+    struct range range; /* physical */
+    const char *string; /* in Plinth's own memory */
+};
+
 /* The guest's images as the loader left them in memory, and what is known of the machine. */
 struct guest_source {
-    struct range kernel;         /* physical: first module, the file as it was */
-    const char *command_line;    /* of the first module */
-    struct range initrd;         /* physical; empty if there is none */
+    struct range kernel;                            /* physical: first module, the file as it was */
+    const char *command_line;                       /* of the first module */
+    struct range initrd;                            /* physical; empty if there is none */
+    const char *loader_name;                        /* Plinth's own */
+    struct guest_module modules[GUEST_MODULES_MAX]; /* for multiboot kernels: all but the first, in their order */
+    unsigned module_count;
+    const void *rsdp_copy; /* the RSDP's first rsdp_size bytes, 20 or at least 36; NULL if unknown */
+    uint32_t rsdp_size;
     uint64_t rsdp;               /* physical address of the RSDP in the machine's memory, 0 if unknown */
     struct range block;          /* Plinth's own memory; already reserved in memmap */
     const struct memmap *memmap; /* what the guest shall see */
@@ -25,10 +38,11 @@ struct guest_source {
 };
 
 /* The state in which the boot CPU enters the guest: 32-bit protected mode, paging off, flat segments,
- * interrupts off (Documentation/x86/boot.rst, "32-bit Boot Protocol"). All other general registers are 0. */
+ * interrupts off (Documentation/x86/boot.rst, "32-bit Boot Protocol"; Multiboot Specification 0.6.96, 3.2 "Machine
+ * state"). All other general registers are 0. */
 struct guest_entry {
     uint32_t eip;
-    uint32_t esi;
+    uint32_t eax, ebx, esi;
     uint32_t gdt_base; /* physical address of the guest's GDT */
     uint16_t gdt_limit;
     uint16_t code_selector, data_selector;

@@ -1,7 +1,6 @@
 /* Loads a Linux kernel: check everything, place everything, then move it (Documentation/x86/boot.rst). */
 #include "guest/linux.h"
 
-#include "guest/describe.h"
 #include "guest/linux_header.h"
 #include "guest/linux_params.h"
 #include "guest/linux_place.h"
@@ -13,15 +12,6 @@ struct mapped {
     const void *file;
     void *kernel, *initrd_from, *initrd_to, *parameters;
 };
-
-static bool fail_unknown(const void *file, size_t size, struct error *error)
-{
-    char what[80];
-
-    guest_describe(file, size, what, sizeof what);
-    return fail(error, "module 1 is %s; Plinth starts Linux bzImage kernels: load one with module2 /boot/vmlinuz-...",
-                what);
-}
 
 static bool check_command_line(const char *command_line, uint32_t most, struct error *error)
 {
@@ -87,7 +77,7 @@ bool linux_load(const struct guest_source *source, struct guest_entry *entry, st
         return fail(error,
                     "module 1, the guest's kernel, is empty or not below 4 GiB: check the file that module2 names");
     if (!linux_recognise(mapped.file, size))
-        return fail_unknown(mapped.file, size, error);
+        return fail(error, "module 1 has no Linux setup header: check the file that module2 names");
     if (!linux_header_check(mapped.file, size, &header, error) ||
         !check_command_line(source->command_line, header.cmdline_size, error) ||
         !linux_place(source, &header, linux_params_size(source), &plan, error) ||

@@ -5,22 +5,11 @@
 #include "guest/linux_params.h"
 
 #include "guest/boot_params.h"
+#include "guest/flat_gdt.h"
 #include "guest/linux_screen.h"
 #include "lib/string.h"
 
-enum {
-    GDT_OFFSET = sizeof(struct boot_params),
-    BOOT_CS = 0x10, /* __BOOT_CS and __BOOT_DS, demanded by the 32-bit boot protocol */
-    BOOT_DS = 0x18,
-};
-
-/* Flat 4 GiB segments, 32-bit, present, DPL 0, accessed (SDM vol. 3, "Segment Descriptors", 3.4.5). */
-static const uint64_t gdt[] = {
-    [BOOT_CS / 8] = 0x00cf9b000000ffff, /* execute, read */
-    [BOOT_DS / 8] = 0x00cf93000000ffff, /* read, write */
-};
-
-enum { E820_EXT_OFFSET = GDT_OFFSET + sizeof gdt };
+enum { GDT_OFFSET = sizeof(struct boot_params), E820_EXT_OFFSET = GDT_OFFSET + sizeof flat_gdt };
 
 static unsigned e820_ext_count(const struct memmap *map)
 {
@@ -110,9 +99,9 @@ static void fill_entry(struct guest_entry *entry, const struct linux_plan *plan)
         .eip = (uint32_t)plan->kernel.start, /* startup_32 */
         .esi = (uint32_t)plan->parameters.start,
         .gdt_base = (uint32_t)(plan->parameters.start + GDT_OFFSET),
-        .gdt_limit = sizeof gdt - 1,
-        .code_selector = BOOT_CS,
-        .data_selector = BOOT_DS,
+        .gdt_limit = sizeof flat_gdt - 1,
+        .code_selector = FLAT_CODE,
+        .data_selector = FLAT_DATA,
         .kernel = plan->kernel,
         .initrd = plan->initrd,
         .parameters = plan->parameters,
@@ -137,6 +126,6 @@ void linux_params_write(const struct guest_source *source, const struct linux_he
     fill_extended_memory(params, source->memmap);
     params->acpi_rsdp_addr = source->rsdp;
     /* efi_info stays zero: the guest is started as on a BIOS machine. The ext_ fields stay zero: all is below 4 GiB. */
-    memcpy(bytes + GDT_OFFSET, gdt, sizeof gdt);
+    memcpy(bytes + GDT_OFFSET, flat_gdt, sizeof flat_gdt);
     fill_entry(entry, plan);
 }

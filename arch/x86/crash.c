@@ -48,10 +48,8 @@ static void claim(void)
 {
     uint32_t expected = 0, me = cpu_index() + 1;
 
-    if (__atomic_compare_exchange_n(&crashing, &expected, me, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-        console_seize_screen();
+    if (__atomic_compare_exchange_n(&crashing, &expected, me, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return;
-    }
     if (expected == me)
         finish();
     cpu_halt();

@@ -70,7 +70,7 @@ enum exit_action {
 
 /* The state in which the boot CPU enters the guest: 32-bit protected mode, paging off, interrupts off. */
 struct entry32 {
-    uint32_t eip, esi, gdt_base;
+    uint32_t eip, eax, ebx, esi, gdt_base;
     uint16_t gdt_limit, code_selector, data_selector;
 };
 
@@ -113,10 +113,6 @@ void vcpu_set_entry32(const struct entry32 *entry);
 void vcpu_set_init(void);              /* the state after INIT, at the reset vector */
 void vcpu_set_wait_for_sipi(void);     /* activity state */
 void vcpu_set_startup(uint8_t vector); /* what a SIPI does to a CPU after INIT */
-
-/* WRMSR of IA32_PEBS_ENABLE: in force while the guest runs, 0 in root mode, where a record would be written to Plinth's
- * memory. False for #GP. */
-must_check bool vcpu_write_pebs_enable(uint64_t value);
 
 uint64_t vcpu_cr4(void); /* as the guest sees it */
 uint8_t vcpu_cpl(void);

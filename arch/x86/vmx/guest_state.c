@@ -121,6 +121,8 @@ void vcpu_set_entry32(const struct entry32 *entry)
     const struct vmx_capabilities *c = &vmx.capabilities;
 
     cpu_this()->frame->rdx = 0;
+    cpu_this()->frame->rax = entry->eax;
+    cpu_this()->frame->rbx = entry->ebx;
     cpu_this()->frame->rsi = entry->esi;
     vmwrite_natural(VMCS_GUEST_CR0, CR0_ET | CR0_PE | (c->cr0_fixed0 & ~CR0_PG));
     vmwrite_natural(VMCS_CR0_SHADOW, CR0_ET | CR0_PE);
