@@ -57,6 +57,7 @@ class Refusal:
 REFUSALS = (
     Refusal("no-module", r"no module: give GRUB a module2 line", "qemu", {"modules": []}),
     Refusal("no-vmx", r"VT-x: this CPU has none .*: use an Intel CPU with VT-x", "qemu"),
+    Refusal("no-vmx-uefi", r"VT-x: this CPU has none .*: use an Intel CPU with VT-x", "qemu", {"firmware": "uefi"}),
     Refusal("madt-checksum", r"ACPI: MADT at \S+ has checksum \S+, want 0: ", "broken_table", {"table": "APIC", "changes": {9: 0x5A}}),
     Refusal("madt-length", r"ACPI: MADT at \S+ has length", "broken_table", {"table": "APIC", "changes": {7: 1}}),
     Refusal("madt-entry-length", r"ACPI: MADT at \S+: the entry at offset 0x2c, type 0, has length 1,", "broken_table",
@@ -67,7 +68,7 @@ REFUSALS = (
     Refusal("vmx-locked-off", r"VT-x: locked off by the firmware .*: enable", "locked_off"),
     Refusal("no-ept", r"VT-x: this CPU has no EPT", "bochs", {"model": "core2_penryn_t9600"}),
     Refusal("no-unrestricted-guest", r"VT-x: this CPU has EPT but no unrestricted guest", "bochs", {"model": "corei5_lynnfield_750"}),
-    Refusal("not-a-kernel", r"first module is .*: Plinth starts Linux bzImage kernels", "not_a_kernel"),
+    Refusal("not-a-kernel", r"first module is .* \(it begins [0-9a-f ]+\): Plinth starts Linux bzImage and multiboot kernels", "not_a_kernel"),
     Refusal("truncated-kernel", r"the kernel file has \d+ bytes, but its header .* promises \d+: the file is truncated", "truncated_kernel"),
     Refusal("initrd-too-big", r"the initrd \(\d+ KiB\) does not fit into RAM", "big_initrd"),
     Refusal("too-little-memory", r"(memory|RAM)", "bochs", {"memory": 32}),
@@ -89,7 +90,6 @@ class Guest:
     words: str = GUEST_TESTS
     options: str = ""
     seconds: int = 120
-    ignore_bad_msrs: bool = False  # what the emulator does with MSRs that it doesn't have: True reads 0, drops writes
 
 
 GUEST = (
@@ -103,8 +103,6 @@ GUEST = (
     Guest("l1d-cond", cpus=1, words="test=flush", options="l1d_flush=cond"),
     Guest("all-mitigations", words="test=boot,smp,cpuid,step,vmx,xsetbv,msr,vectors,event,random,flush",
           options="l1d_flush=always verw=on scrub=on"),
-    # IA32_PEBS_ENABLE can be written then, so that the MSR-load areas of exits and entries are in use
-    Guest("unknown-msrs", cpus=1, words="test=msr,step", ignore_bad_msrs=True),
     # Bochs can't let an INIT through to a CPU that runs (docs/testing.md): the trap must still be there
     Guest("restart", words="test=restart,x2restart", options="ap_start=icr-always"),
 )
@@ -123,4 +121,25 @@ ODD = (
     Odd("absent-cpu", r"cpu with APIC ID 7 doesn't answer INIT-SIPI-SIPI: left out", "absent_cpu"),
     Odd("vmx-unlocked", r"CPUs: 2 of 2 started, VMX on each", "unlocked"),
     Odd("unknown-option", r"warning: .*colour=blue", "unknown_option"),
+)
+
+
+@dataclass(frozen=True)
+class Multiboot:
+    """A kernel of tests/multiboot, started by GRUB and by Plinth."""
+
+    name: str
+    kernel: str
+
+
+MULTIBOOT = (
+    Multiboot("elf32", "multiboot1-elf32"),
+    Multiboot("relocatable", "multiboot2-relocatable"),
+)
+# The same for `make test-full`.
+MULTIBOOT_MORE = (
+    Multiboot("flat", "multiboot1-flat"),
+    Multiboot("elf32-2", "multiboot2-elf32"),
+    Multiboot("elf64-2", "multiboot2-elf64"),
+    Multiboot("flat-2", "multiboot2-flat"),
 )

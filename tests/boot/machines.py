@@ -47,12 +47,34 @@ def guest_bare(words=""):
     return image.linux_entry(GUEST, command_line=words)
 
 
+# ---- Multiboot kernels: tests/multiboot ----
+
+
+def multiboot_modules(directory, kernel):
+    """The kernel and two files, one of them not of whole pages, with their strings."""
+    directory.mkdir(parents=True, exist_ok=True)
+    small, large = directory / "small", directory / "large"
+    small.write_bytes(b"small" * 1301)
+    large.write_bytes(bytes(range(256)) * 4 * 1024)
+    return [(BUILD / "multiboot" / kernel, "a=1 b c=d"), (large, "the first"), (small, "")]
+
+
+def multiboot_on_plinth(directory, kernel):
+    """The kernel on Plinth."""
+    return image.plinth_entry(PLINTH, "", multiboot_modules(directory, kernel))
+
+
+def multiboot_bare(directory, kernel):
+    """The kernel on the bare machine."""
+    return image.multiboot_entry(2 if kernel.startswith("multiboot2") else 1, multiboot_modules(directory, kernel))
+
+
 # ---- Machines that Plinth refuses ----
 
 
-def qemu(directory, modules=None, firmware="bios", options=""):
+def qemu(directory, modules=None, firmware="bios"):
     """QEMU without KVM: no VMX, and a quick machine for what is checked before it."""
-    entry = image.plinth_entry(PLINTH, options, linux_modules() if modules is None else modules)
+    entry = image.plinth_entry(PLINTH, "", linux_modules() if modules is None else modules)
     return entry, Config(directory=directory, firmware=firmware), "qemu"
 
 

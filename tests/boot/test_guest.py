@@ -24,10 +24,9 @@ def observations(entry, config, seconds):
 def test_guest(case, directory):
     """The same program, twice."""
     (directory / "bare").mkdir()
-    machine = {"cpus": case.cpus, "memory": 128, "model": case.model, "ignore_bad_msrs": case.ignore_bad_msrs}
-    bare = Config(directory=directory / "bare", **machine)
+    bare = Config(directory=directory / "bare", cpus=case.cpus, memory=128, model=case.model, ignore_bad_msrs=False)
     expected = observations(machines.guest_bare(case.words), bare, case.seconds)
-    config = Config(directory=directory, **machine)
+    config = Config(directory=directory, cpus=case.cpus, memory=128, model=case.model, ignore_bad_msrs=False)
     observed = observations(machines.guest_on_plinth(case.words, case.options), config, case.seconds)
     assert expected, "the guest observes nothing on the bare machine"
     assert not [line for line in observed if line.startswith(("= FAIL", "= ERROR"))]

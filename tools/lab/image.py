@@ -7,7 +7,7 @@ from pathlib import Path
 from .command import LabError, run
 
 GRUB_DIRECTORY = Path("/usr/lib/grub")
-GRUB_MODULES = ("iso9660", "normal", "multiboot2", "linux", "acpi", "echo", "test", "memrw")
+GRUB_MODULES = ("iso9660", "normal", "multiboot", "multiboot2", "linux", "acpi", "echo", "test", "memrw")
 BIOS_CORE = "boot/grub/eltorito.img"
 EFI_VOLUME = "boot/grub/efi.img"  # a FAT file system: UEFI firmware boots from nothing else
 EFI_VOLUME_KIB = 1440
@@ -49,6 +49,14 @@ def plinth_entry(plinth, options="", modules=(), before=()):
         files[name] = path
         commands.append(f"module2 /{name} {quote(string)}")
     return Entry([*commands, "boot"], files)
+
+
+def multiboot_entry(version, modules):
+    """A multiboot kernel and its modules, (file, string) pairs, on the bare machine."""
+    commands = {1: ("multiboot", "module"), 2: ("multiboot2", "module2")}[version]
+    files = {f"module{index}": path for index, (path, _) in enumerate(modules)}
+    lines = [f"{commands[index > 0]} /module{index} {quote(string)}" for index, (_, string) in enumerate(modules)]
+    return Entry([*lines, "boot"], files)
 
 
 def linux_entry(kernel, initrd=None, command_line=""):
