@@ -50,7 +50,7 @@ $(BUILD)/obj/%.S.o: %.S Makefile
 $(BUILD)/obj/arch/x86/vmx/vmx_exit.c.o: CFLAGS += -fomit-frame-pointer
 
 -include $(OBJECTS:.o=.d)
--include tests/host/host.mk tests/guest/guest.mk tests/multiboot/multiboot.mk tests/model/model.mk tests/bench/bench.mk
+-include tests/host/host.mk tests/guest/guest.mk tests/multiboot/multiboot.mk tests/model/model.mk tests/bench/bench.mk tests/boot/boot.mk
 
 run: ## boot Debian's kernel on Plinth in an emulator, this terminal as its console (KERNEL INITRD APPEND CPUS MEM EMULATOR OPTIONS)
 	@tools/setup

@@ -142,4 +142,17 @@ MULTIBOOT_MORE = (
     Multiboot("elf32-2", "multiboot2-elf32"),
     Multiboot("elf64-2", "multiboot2-elf64"),
     Multiboot("flat-2", "multiboot2-flat"),
+class Planted:
+    """A bad value in a VMCS field before the first entry: the CPU refuses it as `failure` says, and Plinth names the field."""
+
+    field: str
+    value: str
+    failure: str
+    rule: str
+
+
+PLANTED = (
+    Planted("CR3_TARGET_COUNT", "5", r"VM entry failed with instruction error 7: ", r"more CR3 targets .* 26\.2\.1\.1"),
+    Planted("HOST_CS_SELECTOR", "0", r"VM entry failed with instruction error 8: ", r"must not be 0 .* 26\.2\.3"),
+    Planted("GUEST_TR_ACCESS_RIGHTS", "0x82", r"reason 80000021", r"busy TSS.* 26\.3\.1\.2"),
 )

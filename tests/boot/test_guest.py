@@ -2,13 +2,16 @@
 
 import difflib
 import re
+import subprocess
 
 import pytest
 
 import cases
 import harness
 import machines
+from lab import image
 from lab.machine import Config
+from lab.paths import BUILD, ROOT
 
 
 def observations(entry, config, seconds):
@@ -79,3 +82,18 @@ def test_crash_stops_every_cpu(directory):
         seen = len(machine.text)
         machine.wait(4)
         assert machine.text[seen:] == "", "something still runs"
+
+
+@pytest.mark.parametrize("case", cases.PLANTED, ids=lambda case: case.field)
+def test_failed_entry_names_the_field(case, directory):
+    """The CPU says only that an entry failed: the report names the field and the rule, and just that one."""
+    elf = BUILD / f"planted/{case.field}-{case.value}.elf"
+    subprocess.run(["make", "-s", elf.relative_to(ROOT)], cwd=ROOT, check=True)
+    entry = image.plinth_entry(elf, "on_crash=halt", [(machines.GUEST, "test=boot")])
+    config = Config(directory=directory, cpus=1, memory=128, ignore_bad_msrs=False)
+    with harness.start(entry, config) as machine:
+        assert machine.wait(60, "halted; reset the machine"), harness.tail(machine)
+        text = machine.text
+    assert re.search(rf"^error: CRASH on cpu0: .*{case.failure}", text, re.MULTILINE), text
+    assert re.search(rf"^error: VM-entry check: {case.field} = .*{case.rule}", text, re.MULTILINE), text
+    assert text.count("VM-entry check") == 1, "only what was planted"

@@ -18,6 +18,7 @@ PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
 	arch/x86/guest_walk.c \
 	arch/x86/mitigations.c \
 	arch/x86/vmx/controls.c \
+	arch/x86/vmx/entry_*.c \
 	arch/x86/vmx/vmx_decode.c \
 	vmm/*_policy.c \
 	vmm/ap_mailbox.c))
@@ -74,6 +75,9 @@ $(BUILD)/host/tsan/%.c.o: %.c tests/host/host.mk
 	@mkdir -p $(dir $@)
 	$(HOSTCC) $(HOST_CFLAGS) $(HOST_TSAN) -c -o $@ $<
 
+# It sees every rule that is looked at, to find those without a test.
+$(BUILD)/host/test_entry_checks: HOST_LINK := -Wl,--wrap=entry_expect
+
 # An archive, so that a program takes only what it uses. Made anew: a source that is gone must not linger in it.
 $(BUILD)/host/libpure.a: $(HOST_ASAN_OBJECTS)
 	@rm -f $@ && ar rcs $@ $^
@@ -85,7 +89,7 @@ $(BUILD)/host/libpure-tsan.a: $(HOST_TSAN_OBJECTS)
 	@rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/host/test_%: $(BUILD)/host/asan/tests/host/test_%.c.o $(BUILD)/host/libpure.a
-	$(HOSTCC) $(HOST_ASAN) -o $@ $^ -lcmocka -lpthread
+	$(HOSTCC) $(HOST_ASAN) -o $@ $^ $(HOST_LINK) -lcmocka -lpthread
 
 $(BUILD)/host/tsan_%: $(BUILD)/host/tsan/tests/host/tsan_%.c.o $(BUILD)/host/libpure-tsan.a
 	$(HOSTCC) $(HOST_TSAN) -o $@ $^ -lcmocka -lpthread

@@ -14,12 +14,19 @@ enum {
     INTERRUPTION_SOFTWARE_INTERRUPT = 4 << 8,
     INTERRUPTION_PRIVILEGED_SOFTWARE_EXCEPTION = 5 << 8,
     INTERRUPTION_SOFTWARE_EXCEPTION = 6 << 8,
+    INTERRUPTION_OTHER = 7 << 8, /* a pending MTF exit */
     INTERRUPTION_ERROR_CODE = BIT(11),
     INTERRUPTION_NMI_UNBLOCKING = BIT(12),
 };
 #define INTERRUPTION_VALID ((uint32_t)BIT(31))
 
-enum { BLOCKING_BY_STI = BIT(0), BLOCKING_BY_MOV_SS = BIT(1), BLOCKING_BY_NMI = BIT(3) };
+enum {
+    BLOCKING_BY_STI = BIT(0),
+    BLOCKING_BY_MOV_SS = BIT(1),
+    BLOCKING_BY_SMI = BIT(2),
+    BLOCKING_BY_NMI = BIT(3),
+    ENCLAVE_INTERRUPTION = BIT(4),
+};
 
 /* An event was being delivered when the exit happened: it is delivered again at the next entry, unless something else
  * is injected. */

@@ -4,6 +4,7 @@
 
 #include "arch/x86/cpu.h"
 #include "arch/x86/virt.h"
+#include "arch/x86/vmx/capabilities.h"
 
 /* How the one instruction of vcpu_step_begin() is made out. */
 enum step_means { STEP_NONE, STEP_PREEMPTION_TIMER, STEP_TRAP_FLAG };
@@ -19,15 +20,9 @@ struct vcpu {
 };
 _Static_assert(sizeof(struct vcpu) <= CPU_VMM_OFFSET - CPU_VCPU_OFFSET, "struct vmm_cpu follows");
 
-/* What this CPU can do, read once from the capability MSRs (SDM vol. 3, appendix A). */
-struct vmx_capabilities {
-    uint64_t basic, pin, primary, secondary, exit, entry, misc, ept_vpid;
-    uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
-};
-
 /* What all CPUs share; written at boot. */
 struct vmx {
-    struct vmx_capabilities capabilities;
+    struct vmx_capabilities capabilities; /* read once */
     struct pool *pool;
     const struct ept *ept;
     uint8_t *msr_bitmap;

@@ -7,9 +7,6 @@
 #include "arch/x86/vmx/vcpu.h"
 #include "arch/x86/vmx/vmcs.h"
 
-enum { REASON_BASIC = 0xffff };
-#define REASON_ENTRY_FAILURE ((uint32_t)BIT(31))
-
 /* Table 27-3 "Exit Qualification for Control-Register Accesses" */
 enum {
     CR_NUMBER = 0xf,
@@ -209,19 +206,19 @@ static enum vm_exit_kind plain_kind(enum exit_reason reason)
 void vmx_decode(uint32_t reason, const struct guest_regs *regs, struct vm_exit *out)
 {
     *out = (struct vm_exit){.reason = reason, .qualification = vmread_natural(VMCS_EXIT_QUALIFICATION)};
-    if (reason & REASON_ENTRY_FAILURE)
+    if (reason & EXIT_REASON_ENTRY_FAILURE)
         out->kind = VM_EXIT_ENTRY_FAILED;
-    else if ((reason & REASON_BASIC) == EXIT_EXCEPTION_OR_NMI)
+    else if ((reason & EXIT_REASON_BASIC) == EXIT_EXCEPTION_OR_NMI)
         decode_exception(out);
-    else if ((reason & REASON_BASIC) == EXIT_NMI_WINDOW)
+    else if ((reason & EXIT_REASON_BASIC) == EXIT_NMI_WINDOW)
         decode_nmi_window(out);
-    else if ((reason & REASON_BASIC) == EXIT_EPT_VIOLATION)
+    else if ((reason & EXIT_REASON_BASIC) == EXIT_EPT_VIOLATION)
         vmx_decode_violation(reason, out);
-    else if ((reason & REASON_BASIC) == EXIT_CR_ACCESS)
+    else if ((reason & EXIT_REASON_BASIC) == EXIT_CR_ACCESS)
         out->kind = decode_cr(regs, out) ? VM_EXIT_CR_WRITE : VM_EXIT_UNEXPECTED;
-    else if ((reason & REASON_BASIC) == EXIT_SIPI) {
+    else if ((reason & EXIT_REASON_BASIC) == EXIT_SIPI) {
         out->kind = VM_EXIT_STARTUP;
         out->startup_vector = (uint8_t)out->qualification;
     } else
-        out->kind = plain_kind(reason & REASON_BASIC);
+        out->kind = plain_kind(reason & EXIT_REASON_BASIC);
 }
