@@ -18,20 +18,21 @@ def command_line(emulator_words="", more=""):
     return " ".join(word for word in (kernel.CONSOLE, emulator_words, more) if word)
 
 
-def linux_modules(flavour="cloud", more="plinth.test=report"):
-    """A Debian kernel and our initramfs, as Plinth's modules."""
-    return [(kernel.fetch(flavour).vmlinuz, command_line(bochs.kernel_parameters(Config.ips), more)), (initramfs.build(), "")]
+def linux_modules(flavour="cloud", script="report", more=""):
+    """A Debian kernel and our initramfs, as Plinth's modules; `script` is the one of tests/initramfs that runs."""
+    words = command_line(bochs.kernel_parameters(Config.ips), f"plinth.test={script} {more}".strip())
+    return [(kernel.fetch(flavour).vmlinuz, words), (initramfs.build(), "")]
 
 
-def linux_on_plinth(flavour="cloud", options="", before=(), more="plinth.test=report"):
+def linux_on_plinth(flavour="cloud", options="", before=(), script="report", more=""):
     """A Debian kernel on Plinth."""
-    return image.plinth_entry(PLINTH, options, linux_modules(flavour, more), before)
+    return image.stamped(image.plinth_entry(PLINTH, options, linux_modules(flavour, script, more), before))
 
 
-def linux_bare(flavour="cloud", more="plinth.test=report"):
+def linux_bare(flavour="cloud", script="report", more=""):
     """The same kernel on the bare machine."""
-    (vmlinuz, words), (initrd, _) = linux_modules(flavour, more)
-    return image.linux_entry(vmlinuz, initrd, words)
+    (vmlinuz, words), (initrd, _) = linux_modules(flavour, script, more)
+    return image.stamped(image.linux_entry(vmlinuz, initrd, words))
 
 
 # ---- The test guest: tests/guest ----

@@ -14,6 +14,8 @@ class Report:
     exits: list = field(default_factory=list)  # one a CPU (or "all") and reason
     dmesg: list = field(default_factory=list)  # (level, text without its time)
     madt: bytes = b""
+    tsc: dict = field(default_factory=dict)  # the time stamp counter at named moments
+    readings: dict = field(default_factory=dict)  # the counters of all CPUs at named moments: {reason: exits}
     complete: bool = False
 
     def table_address(self, signature):
@@ -23,6 +25,11 @@ class Report:
             if match:
                 return int(match[1], 16)
         raise KeyError(f"the kernel's log names no {signature}")
+
+    @property
+    def ticks(self):
+        """Ticks spent in all exits."""
+        return sum(int(line["ticks"]) for line in self.exits if line["cpu"] == "all")
 
     def exits_of(self, reason, cpu="all"):
         """How often the guest left for a reason."""
@@ -51,12 +58,27 @@ def read_dmesg(report, rest):
         report.dmesg.append((int(match[1]) & 7, match[2]))
 
 
+def reader_of(moment):
+    """Reads the counters of a moment."""
+
+    def read(report, rest):
+        line = words(rest)
+        if line["cpu"] == "all":
+            report.readings.setdefault(moment, {})[int(line["reason"])] = int(line["exits"])
+
+    return read
+
+
 READERS = {
     "cpuinfo": lambda report, rest: report.cpus.append(int(rest.split("=")[1].strip(" :\t"))),
     "meminfo": lambda report, rest: setattr(report, "memory_kib", int(rest.split()[0])),
     "stat": lambda report, rest: report.stats.append(words(rest)),
     "exit": lambda report, rest: report.exits.append(words(rest)),
+    "exit-booted": reader_of("booted"),
+    "exit-idle": reader_of("idle"),
+    "exit-busy": reader_of("busy"),
     "dmesg": read_dmesg,
+    "tsc": lambda report, rest: report.tsc.update({name: int(value) for name, value in words(rest).items()}),
     "madt": lambda report, rest: setattr(report, "madt", bytes.fromhex(rest)),
     "report": lambda report, rest: setattr(report, "complete", rest == "complete"),
 }

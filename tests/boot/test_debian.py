@@ -5,6 +5,7 @@ import re
 import pytest
 
 import baseline
+import budget
 import cases
 import harness
 import machines
@@ -18,7 +19,7 @@ EXCEPTION_OR_NMI, EPT_VIOLATION = 0, 48
 def test_debian(case, directory, record_property):
     """The kernel boots, its report is right, and power-off ends the machine."""
     config = Config(directory=directory, cpus=case.cpus, memory=case.memory, model=case.model)
-    with harness.start(machines.linux_on_plinth(case.flavour, case.options), config) as machine:
+    with harness.start(machines.linux_on_plinth(case.flavour, case.options, script=case.script), config) as machine:
         assert machine.wait_end(case.seconds), "the machine did not power off"
         text, seconds = machine.text, machine.seconds
     report = reports.parse(text)
@@ -28,7 +29,11 @@ def test_debian(case, directory, record_property):
     check_promises(case, text)
     check_interface(case, report)
     check_memory(case, text, report)
-    check_troubles(report, baseline.report(cpus=case.cpus, flavour=case.flavour))
+    bare_text = baseline.console(cpus=case.cpus, flavour=case.flavour)
+    bare = reports.parse(bare_text)
+    check_troubles(report, bare)
+    if case.script == "budget":
+        record_property("show", "\n".join(budget.check(text, report, bare_text, bare)))
 
 
 def check_boot_lines(text):

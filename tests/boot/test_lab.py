@@ -3,6 +3,7 @@
 import pytest
 
 import acpi
+import budget
 import report as reports
 from lab import bochs, image, terminal
 from lab.command import LabError
@@ -71,3 +72,16 @@ def test_patched_bios_refuses_what_is_not_there(tmp_path):
     """Other firmware than the tests were written for is an error, not an unpatched machine."""
     with pytest.raises(LabError):
         bochs.patched_bios(tmp_path / "bios", (b"no such bytes in it", b"NO SUCH BYTES IN IT"))
+
+
+def test_budget():
+    """What is over it is named; CPUID alone may go on."""
+    assert not budget.over({10: 1500, 55: 1})
+    assert budget.over({10: 1500, 55: 2, 30: 1}) == ["exit reason 55: 2, the budget is 1", "exit reason 30: 1, the budget is 0"]
+    assert not budget.grown({10: 1, 48: 300}, {10: 9, 48: 300})
+    assert budget.grown({10: 1, 48: 300}, {10: 9, 48: 301, 31: 2}) == {48: 1, 31: 2}
+
+
+def test_grub_stamp():
+    """GRUB's serial terminal clears its screen first."""
+    assert budget.stamp("\x1b[H\x1b[J\x1b[1;1H0xff6af81\nPlinth 0.1\n") == 0xFF6AF81

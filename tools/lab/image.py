@@ -7,7 +7,7 @@ from pathlib import Path
 from .command import LabError, run
 
 GRUB_DIRECTORY = Path("/usr/lib/grub")
-GRUB_MODULES = ("iso9660", "normal", "multiboot", "multiboot2", "linux", "acpi", "echo", "test", "memrw")
+GRUB_MODULES = ("iso9660", "normal", "multiboot", "multiboot2", "linux", "acpi", "echo", "test", "memrw", "rdmsr", "serial")
 BIOS_CORE = "boot/grub/eltorito.img"
 EFI_VOLUME = "boot/grub/efi.img"  # a FAT file system: UEFI firmware boots from nothing else
 EFI_VOLUME_KIB = 1440
@@ -67,6 +67,12 @@ def linux_entry(kernel, initrd=None, command_line=""):
         entry.commands.append("initrd /initrd.img")
     entry.commands.append("boot")
     return entry
+
+
+def stamped(entry):
+    """The entry with a last command that shows the time stamp counter on the serial console: the moment before `boot`."""
+    stamp = ["serial --unit=0 --speed=115200", "terminal_output --append serial", "rdmsr 0x10"]
+    return Entry([*entry.commands[:-1], *stamp, entry.commands[-1]], entry.files)
 
 
 def quote(words):

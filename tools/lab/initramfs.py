@@ -13,8 +13,9 @@ FILES = {
     "etc/inittab": SCRIPTS / "inittab",
     "etc/motd": SCRIPTS / "motd",
     "tests/report": SCRIPTS / "report",
+    "tests/budget": SCRIPTS / "budget",
 }
-PROGRAMS = {"bin/plinth-stat": ROOT / "tools/plinth-stat.c"}
+PROGRAMS = {"bin/plinth-stat": ROOT / "tools/plinth-stat.c", "bin/meter": SCRIPTS / "meter.c"}
 
 
 def build(target=BUILD / "initrd.img", extra=None):
