@@ -167,6 +167,10 @@ MULTIBOOT_MORE = (
     Multiboot("elf32-2", "multiboot2-elf32"),
     Multiboot("elf64-2", "multiboot2-elf64"),
     Multiboot("flat-2", "multiboot2-flat"),
+)
+
+
+@dataclass(frozen=True)
 class Planted:
     """A bad value in a VMCS field before the first entry: the CPU refuses it as `failure` says, and Plinth names the field."""
 
