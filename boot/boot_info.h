@@ -2,6 +2,7 @@
  * multiboot2 information that was parsed. */
 #pragma once
 
+#include "arch/x86/framebuffer.h"
 #include "lib/range.h"
 #include "mm/memmap.h"
 
@@ -10,18 +11,6 @@ enum { BOOT_MODULES_MAX = 16 };
 struct boot_module {
     struct range range; /* physical */
     const char *string; /* taken whole; "" if none */
-};
-
-/* Multiboot2 specification, "Framebuffer info". */
-enum framebuffer_kind { FRAMEBUFFER_NONE = -1, FRAMEBUFFER_INDEXED = 0, FRAMEBUFFER_RGB = 1, FRAMEBUFFER_TEXT = 2 };
-
-struct framebuffer {
-    enum framebuffer_kind kind;
-    uint64_t address;       /* physical */
-    uint32_t pitch;         /* bytes a line */
-    uint32_t width, height; /* pixels, or characters for FRAMEBUFFER_TEXT */
-    uint8_t bits_per_pixel;
-    uint8_t red_position, red_size, green_position, green_size, blue_position, blue_size; /* FRAMEBUFFER_RGB */
 };
 
 struct boot_info {

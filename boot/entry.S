@@ -166,9 +166,10 @@ boot_stack_top:
 
     .section .boot_bss, "aw", @nobits
     .balign 4096
-    .globl boot_pml4, boot_pdpt, boot_pd, boot_pd_high
+    .globl boot_pml4, boot_pdpt, boot_pdpt_high, boot_pd, boot_pd_high, boot_pd_screen
 boot_pml4:      .skip 4096
 boot_pdpt:      .skip 4096
 boot_pdpt_high: .skip 4096
 boot_pd:        .skip 4 * 4096
 boot_pd_high:   .skip 4096
+boot_pd_screen: .skip 4096

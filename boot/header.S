@@ -1,5 +1,5 @@
 /* The multiboot2 header (Multiboot2 Specification 2.0, 3.1): by its tags GRUB finds the entry point and gives us
- * modules on page boundaries, the memory map, ACPI's RSDP and, where it has one, a framebuffer. */
+ * modules on page boundaries, the memory map, ACPI's RSDP and a framebuffer or, where it can't, text mode. */
 
 #define MAGIC        0xe85250d6
 #define ARCHITECTURE 0 /* i386, 32-bit protected mode */
@@ -7,7 +7,9 @@
 #define TAG_END                 0
 #define TAG_INFORMATION_REQUEST 1
 #define TAG_ENTRY_ADDRESS       3
+#define TAG_FRAMEBUFFER         5
 #define TAG_MODULE_ALIGNMENT    6
+#define OPTIONAL 1
 
     .section .multiboot2, "ax"
     .balign 8
@@ -30,6 +32,12 @@ header:
     .balign 8
     .short TAG_MODULE_ALIGNMENT, 0
     .long 8
+
+    /* Any mode will do. Without this tag GRUB leaves no screen at all on UEFI. */
+    .balign 8
+    .short TAG_FRAMEBUFFER, OPTIONAL
+    .long 20
+    .long 0, 0, 0
 
     .balign 8
     .short TAG_END, 0

@@ -12,7 +12,10 @@
 #define HOST_LOW    (HOST_TEXT | HOST_WRITABLE | HOST_DIRTY)
 #define HOST_MMIO   (HOST_DATA | HOST_PCD | HOST_PWT)
 
-enum { VGA_TEXT_PHYSICAL = 0xb8000 };
+/* Not HOST_PWT: so an MTRR of the firmware can make it write-combining (SDM vol. 3, table 11-7: UC- gives way to WC) */
+#define HOST_SCREEN (HOST_DATA | HOST_PCD)
+
+enum { LARGE_PAGE = 2 << 20 };
 
 static struct pgtable_format format;
 static struct pgtable table;
@@ -30,7 +33,20 @@ static bool map_image(const struct block *block, const char *from, const char *t
     return map(start, (uint64_t)to, start - VIRT_BASE + block->range.start, attributes);
 }
 
-static bool build(const struct block *block, uint64_t local_apic)
+static uint64_t screen_address(struct range screen)
+{
+    return SCREEN_BASE + screen.start % LARGE_PAGE;
+}
+
+static bool map_screen(struct range screen)
+{
+    uint64_t first = ALIGN_DOWN(screen.start, PAGE_SIZE);
+    uint64_t start = ALIGN_DOWN(screen_address(screen), PAGE_SIZE);
+
+    return !range_size(screen) || map(start, start + ALIGN_UP(screen.end, PAGE_SIZE) - first, first, HOST_SCREEN);
+}
+
+static bool build(const struct block *block, uint64_t local_apic, struct range screen)
 {
     uint64_t pool = VIRT_BASE + block->pool_offset;
 
@@ -39,14 +55,26 @@ static bool build(const struct block *block, uint64_t local_apic)
            map_image(block, data_start, image_end, HOST_DATA) &&
            map(pool, pool + block->pool_bytes, block->range.start + block->pool_offset, HOST_DATA) &&
            map(0, 4 * GIB, 0, HOST_LOW) && /* in the block too, so that nothing of ours is left where guests may go */
-           map(FIXED_LOCAL_APIC, FIXED_LOCAL_APIC + PAGE_SIZE, local_apic, HOST_MMIO) &&
-           map(FIXED_VGA_TEXT, FIXED_VGA_TEXT + PAGE_SIZE, VGA_TEXT_PHYSICAL, HOST_MMIO);
+           map(FIXED_LOCAL_APIC, FIXED_LOCAL_APIC + PAGE_SIZE, local_apic, HOST_MMIO) && map_screen(screen);
 }
 
-bool host_map_init(const struct block *block, struct pool *pool, uint64_t local_apic, struct error *error)
+void *host_map_early_screen(struct range screen)
+{
+    uint64_t *pdpt = image_boot_pointer(boot_pdpt_high), *directory = image_boot_pointer(boot_pd_screen);
+    uint64_t page = ALIGN_DOWN(screen.start, LARGE_PAGE);
+
+    for (unsigned i = 0; page < screen.end; i++, page += LARGE_PAGE)
+        directory[i] = page | HOST_SCREEN | HOST_LARGE;
+    pdpt[SCREEN_BASE >> 30 & 511] = (uint64_t)directory | HOST_PRESENT | HOST_WRITABLE;
+    write_cr3(read_cr3());
+    return (void *)screen_address(screen);
+}
+
+bool host_map_init(const struct block *block, struct pool *pool, uint64_t local_apic, struct range screen,
+                   struct error *error)
 {
     format = host_format(2);
-    if (!pgtable_init(&table, &format, pool) || !build(block, local_apic))
+    if (!pgtable_init(&table, &format, pool) || !build(block, local_apic, screen))
         return fail(error,
                     "Memory: the page pool of %lu KiB is too small for Plinth's own tables: report this as a defect",
                     block->pool_bytes / KIB);

@@ -4,9 +4,14 @@
 #include "boot/block.h"
 #include "lib/error.h"
 
+/* Maps the screen's memory, at most FRAMEBUFFER_BYTES_MAX, in the tables of entry.S, which stay where they were loaded.
+ * Returns its address, which stays the same in the tables of host_map_init(). */
+void *host_map_early_screen(struct range screen);
+
 /* Builds the tables in the pool and loads them on this CPU; the identity map of boot stays until host_map_drop_low().
- */
-must_check bool host_map_init(const struct block *block, struct pool *pool, uint64_t local_apic, struct error *error);
+ * `screen` is the range that host_map_early_screen() mapped, or an empty one. */
+must_check bool host_map_init(const struct block *block, struct pool *pool, uint64_t local_apic, struct range screen,
+                              struct error *error);
 
 /* Maps the slot of CPU `index`; returns the physical address of its pages. */
 must_check bool host_map_cpu(uint32_t index, uint64_t physical, struct error *error);

@@ -8,7 +8,7 @@ extern char image_start[], text_start[], text_end[], rodata_start[], rodata_end[
     sealed_end[], image_end[], load_end[];
 
 /* The tables of entry.S; they stay where the image was loaded. */
-extern uint64_t boot_pml4[], boot_pdpt[], boot_pd[], boot_pd_high[];
+extern uint64_t boot_pml4[], boot_pdpt[], boot_pdpt_high[], boot_pd[], boot_pd_high[], boot_pd_screen[];
 
 /* Where such a boot-only object is in the identity map, whether or not the image has moved. */
 static inline void *image_boot_pointer(void *symbol)

@@ -36,6 +36,7 @@ static struct block block;
 static struct pool pool;
 static struct mtrr_state mtrr;
 static struct ept ept;
+static struct range screen; /* physical; empty: none */
 static struct error error;
 static uint64_t entry_tsc;
 static uint32_t cpus_ready, go;
@@ -64,16 +65,45 @@ static bool read_boot_information(uint32_t magic, uint32_t physical)
 /* With the defaults, for what goes wrong before the options are known. */
 static void start_first_console(void)
 {
+    struct framebuffer mode = framebuffer_ega_text();
+
     options_parse("", &options);
-    console_init(options.serial, true);
+    console_init(options.serial);
+    console_set_screen(&mode, phys_map(mode.address, range_size(framebuffer_range(&mode))));
+}
+
+static bool has_no_ram(struct range range)
+{
+    for (unsigned i = 0; i < info.memmap.count; i++)
+        if (info.memmap.entries[i].kind == MEMORY_RAM && range_overlaps(info.memmap.entries[i].range, range))
+            return fail(&error, "Screen: the framebuffer at 0x%lx would lie in RAM: update or replace the boot loader",
+                        range.start);
+    return true;
+}
+
+/* Without a word from the loader there is EGA text on a BIOS machine, and nothing on UEFI. */
+static void start_screen(void)
+{
+    struct framebuffer mode = info.framebuffer;
+
+    if (mode.kind == FRAMEBUFFER_NONE && !info.efi_system_table)
+        mode = framebuffer_ega_text();
+    if (framebuffer_check(&mode, cpu_physical_bits(), &error) && has_no_ram(framebuffer_range(&mode))) {
+        screen = framebuffer_range(&mode);
+        console_set_screen(&mode, host_map_early_screen(screen));
+        return;
+    }
+    console_set_screen(&mode, NULL);
+    info.framebuffer.kind = FRAMEBUFFER_NONE;
+    log_warning("%s", error.text);
 }
 
 static void start_consoles(void)
 {
+    start_screen();
     options_parse(info.command_line, &options);
     log_set_console_level(options.log_level);
-    console_init(options.serial,
-                 info.framebuffer.kind == FRAMEBUFFER_NONE || info.framebuffer.kind == FRAMEBUFFER_TEXT);
+    console_init(options.serial);
     log_info("Plinth " PLINTH_VERSION ", loaded by %s", info.loader_name);
 }
 
@@ -127,9 +157,8 @@ static bool start_boot_cpu(void)
     struct cpu *cpu;
 
     pool_init(&pool, (void *)(VIRT_BASE + block.pool_offset), block.range.start + block.pool_offset, block.pool_bytes);
-    if (!host_map_init(&block, &pool, acpi.local_apic, &error) || !host_map_cpu(0, physical, &error))
+    if (!host_map_init(&block, &pool, acpi.local_apic, screen, &error) || !host_map_cpu(0, physical, &error))
         return false;
-    console_map_vga((void *)FIXED_VGA_TEXT);
     cpu = cpu_create(0, lapic_id(), physical, host_map_window(0));
     cpu_load(cpu);
     cpu->online = 1;
@@ -235,6 +264,7 @@ static noreturn void launch(const struct guest_entry *guest)
     write_cr3(host_map_cr3());
     log_info("Guest: entered %lu ticks after the multiboot entry", rdtsc() - entry_tsc);
     console_flush();
+    console_yield_screen();
     __atomic_store_n(&go, 1, __ATOMIC_RELEASE);
     vmm_run_boot_cpu(&entry);
 }

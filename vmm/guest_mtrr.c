@@ -6,6 +6,7 @@
 #include "vmm/guest_mtrr.h"
 
 #include "arch/x86/instr.h"
+#include "arch/x86/regs.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mm/ept_dump.h"
@@ -58,11 +59,27 @@ static void apply(const struct mtrr_state *mtrr)
     log_types();
 }
 
+/*
+ * An OS changes its MTRRs with CR0.CD set (11.11.8), which an exit leaves as it is (27.5.1). Going through all page
+ * tables uncached would take long, so caches are on meanwhile. What Plinth leaves in them then is its own memory,
+ * which the guest, caches off, doesn't touch.
+ */
+static void apply_cached(const struct mtrr_state *mtrr)
+{
+    uint64_t cr0 = read_cr0();
+
+    if (cr0 & CR0_CD)
+        write_cr0(cr0 & ~(CR0_CD | CR0_NW));
+    apply(mtrr);
+    if (cr0 & CR0_CD)
+        write_cr0(cr0);
+}
+
 static void update(const struct mtrr_state *mtrr)
 {
     lock();
     if (memcmp(guest_ept->mtrr, mtrr, sizeof(*mtrr)) != 0)
-        apply(mtrr);
+        apply_cached(mtrr);
     unlock();
 }
 

@@ -17,8 +17,10 @@ enum msr_policy {
     MSR_LOCKED,          /* IA32_FEATURE_CONTROL: locked, without VMX */
     MSR_APIC_BASE_WRITE, /* any mode, but not another address */
     MSR_X2APIC_ICR_WRITE,
-    MSR_MTRR,      /* the guest's own; Plinth keeps the machine's */
-    MSR_XSS_WRITE, /* any component but Intel PT's */
+    MSR_MTRR,              /* the guest's own; Plinth keeps the machine's */
+    MSR_XSS_WRITE,         /* any component but Intel PT's */
+    MSR_PEBS_WRITE,        /* off in root mode */
+    MSR_MISC_ENABLE_WRITE, /* but for what would change Plinth's own CPU */
 };
 
 struct msr_rule {
@@ -40,6 +42,10 @@ static const struct msr_rule rules[] = {
     {MSR_IA32_MTRR_FIX16K_80000, MSR_IA32_MTRR_FIX16K_80000 + 1, MSR_MTRR, MSR_MTRR, "the EPT holds the types"},
     {MSR_IA32_MTRR_FIX4K_C0000, MSR_IA32_MTRR_FIX4K_C0000 + 7, MSR_MTRR, MSR_MTRR, "the EPT holds the types"},
     {MSR_IA32_MTRR_DEF_TYPE, MSR_IA32_MTRR_DEF_TYPE, MSR_MTRR, MSR_MTRR, "the EPT holds the types"},
+    {MSR_IA32_MISC_ENABLE, MSR_IA32_MISC_ENABLE, MSR_THROUGH, MSR_MISC_ENABLE_WRITE,
+     "Plinth needs no-execute, and CPUID whole"},
+    {MSR_IA32_PEBS_ENABLE, MSR_IA32_PEBS_ENABLE, MSR_THROUGH, MSR_PEBS_WRITE,
+     "no sample may be written to Plinth's memory"},
     {MSR_IA32_VMX_BASIC, MSR_IA32_VMX_EXIT_CTLS2, MSR_FAULT, MSR_FAULT, "VMX is hidden"},
     {MSR_IA32_RTIT_OUTPUT_BASE, MSR_IA32_RTIT_ADDR3_B, MSR_FAULT, MSR_FAULT, "Intel PT is hidden"},
     {MSR_X2APIC_ICR, MSR_X2APIC_ICR, MSR_THROUGH, MSR_X2APIC_ICR_WRITE,
@@ -95,6 +101,8 @@ void msr_log_ledger(void)
         [MSR_X2APIC_ICR_WRITE] = "INIT and SIPI by message",
         [MSR_MTRR] = "virtual",
         [MSR_XSS_WRITE] = "passed but for bit 8",
+        [MSR_PEBS_WRITE] = "in force in the guest only",
+        [MSR_MISC_ENABLE_WRITE] = "bits 22 and 34 stay",
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(rules); i++)
@@ -121,6 +129,15 @@ static bool write_apic_base(uint64_t value)
     return wrmsr_safe(MSR_IA32_APIC_BASE, value);
 }
 
+/* A CPU that has no such MSR, and an emulator, answer with #GP on the read. */
+static bool write_misc_enable(uint64_t value)
+{
+    const uint64_t kept = MISC_ENABLE_LIMIT_CPUID | MISC_ENABLE_XD_DISABLE;
+    uint64_t now;
+
+    return rdmsr_safe(MSR_IA32_MISC_ENABLE, &now) && wrmsr_safe(MSR_IA32_MISC_ENABLE, (value & ~kept) | (now & kept));
+}
+
 static bool write_x2apic_icr(uint64_t value)
 {
     return apic_trap_x2apic_icr(value) || wrmsr_safe(MSR_X2APIC_ICR, value);
@@ -142,6 +159,8 @@ static bool read(struct policed msr, uint32_t index, uint64_t *value)
     case MSR_APIC_BASE_WRITE:
     case MSR_X2APIC_ICR_WRITE:
     case MSR_XSS_WRITE:
+    case MSR_PEBS_WRITE:
+    case MSR_MISC_ENABLE_WRITE:
         break;
     }
     return rdmsr_safe(index, value);
@@ -178,6 +197,11 @@ static bool write(struct policed msr, uint32_t index, uint64_t value)
     case MSR_XSS_WRITE:
         if (value & XSS_PT)
             return false;
+        break;
+    case MSR_PEBS_WRITE:
+        return vcpu_write_pebs_enable(value);
+    case MSR_MISC_ENABLE_WRITE:
+        return write_misc_enable(value);
     }
     return wrmsr_safe(index, value);
 }

@@ -1,13 +1,20 @@
-/* The consoles: COM1 and VGA text. Any CPU, root mode; the log's lock keeps lines whole. */
+/* The consoles: COM1 and the screen. Any CPU, root mode; the log's lock keeps lines whole. */
 #pragma once
 
+#include "arch/x86/framebuffer.h"
 #include "lib/compiler.h"
 
-/* Finds out what is there: the UART answers its scratch register, VGA text unless the loader left a graphics mode. */
-void console_init(bool serial, bool vga_text);
+/* Finds out whether the serial line is there: the UART answers its scratch register. */
+void console_init(bool serial);
 
-/* The VGA text memory and so on have another virtual address from now on. Boot only. */
-void console_map_vga(void *text);
+/* Lines go to this screen too, from its top on; `memory` is where it is mapped, NULL if there is none. Boot only. */
+void console_set_screen(const struct framebuffer *mode, void *memory);
+
+/* The screen is the guest's from now on. */
+void console_yield_screen(void);
+
+/* For a report after that: the screen is cleared and lines go there again. In whatever mode the guest has put it. */
+void console_seize_screen(void);
 
 /* Waits (bounded) until the UART has sent everything. */
 void console_flush(void);

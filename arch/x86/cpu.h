@@ -73,6 +73,12 @@ static inline struct cpu *cpu_at(uint32_t index)
     return (struct cpu *)(CPU_BASE + (uint64_t)index * CPU_SLOT + CPU_STRUCT);
 }
 
+/* Where it lies in memory: last of the CPU's pages. */
+static inline uint64_t cpu_struct_physical(const struct cpu *cpu)
+{
+    return cpu->physical + (uint64_t)(CPU_PAGES - CPU_STRUCT_PAGES) * 4096;
+}
+
 /* The same through GS, for single fields: one instruction each. Any time after cpu_load(). */
 #define CPU_GS ((__seg_gs struct cpu *)0)
 

@@ -48,8 +48,10 @@ static void claim(void)
 {
     uint32_t expected = 0, me = cpu_index() + 1;
 
-    if (__atomic_compare_exchange_n(&crashing, &expected, me, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    if (__atomic_compare_exchange_n(&crashing, &expected, me, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        console_seize_screen();
         return;
+    }
     if (expected == me)
         finish();
     cpu_halt();

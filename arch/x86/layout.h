@@ -4,7 +4,8 @@
  *   0 .. 4 GiB               identity map, boot only (gone before the guest's first instruction)
  *   VIRT_BASE                the block, linearly: image, page pool
  *   CPU_BASE + n * CPU_SLOT  CPU n: stacks with unmapped pages between them, struct cpu (arch/x86/cpu.h), a window
- *   FIXED_BASE               single pages of MMIO: local APIC, VGA text
+ *   SCREEN_BASE              the screen's memory, at most 256 MiB
+ *   FIXED_BASE               single pages of MMIO: local APIC
  */
 #pragma once
 
@@ -27,9 +28,11 @@
 #define CPU_STRUCT_END   0xc000
 #define CPU_WINDOW       0xd000 /* one page, mapped to what is looked at (arch/x86/window.h) */
 
+/* The boot's tables have a directory of their own for it: 1 GiB (boot/host_map.c) */
+#define SCREEN_BASE 0xfffffffe00000000
+
 #define FIXED_BASE       0xffffffffffa00000
 #define FIXED_LOCAL_APIC (FIXED_BASE + 0x0000)
-#define FIXED_VGA_TEXT   (FIXED_BASE + 0x2000)
 
 /* Selectors in every CPU's GDT (arch/x86/cpu.c) */
 #define SELECTOR_CODE 0x08

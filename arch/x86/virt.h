@@ -114,6 +114,10 @@ void vcpu_set_init(void);              /* the state after INIT, at the reset vec
 void vcpu_set_wait_for_sipi(void);     /* activity state */
 void vcpu_set_startup(uint8_t vector); /* what a SIPI does to a CPU after INIT */
 
+/* WRMSR of IA32_PEBS_ENABLE: in force while the guest runs, 0 in root mode, where a record would be written to Plinth's
+ * memory. False for #GP. */
+must_check bool vcpu_write_pebs_enable(uint64_t value);
+
 uint64_t vcpu_cr4(void); /* as the guest sees it */
 uint8_t vcpu_cpl(void);
 void vcpu_paging(struct guest_paging *paging); /* how it translates linear addresses now */

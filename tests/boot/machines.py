@@ -73,9 +73,9 @@ def multiboot_bare(directory, kernel):
 # ---- Machines that Plinth refuses ----
 
 
-def qemu(directory, modules=None, firmware="bios"):
+def qemu(directory, modules=None, firmware="bios", options=""):
     """QEMU without KVM: no VMX, and a quick machine for what is checked before it."""
-    entry = image.plinth_entry(PLINTH, "", linux_modules() if modules is None else modules)
+    entry = image.plinth_entry(PLINTH, options, linux_modules() if modules is None else modules)
     return entry, Config(directory=directory, firmware=firmware), "qemu"
 
 

@@ -27,9 +27,10 @@ def observations(entry, config, seconds):
 def test_guest(case, directory):
     """The same program, twice."""
     (directory / "bare").mkdir()
-    bare = Config(directory=directory / "bare", cpus=case.cpus, memory=128, model=case.model, ignore_bad_msrs=False)
+    machine = {"cpus": case.cpus, "memory": 128, "model": case.model, "ignore_bad_msrs": case.ignore_bad_msrs}
+    bare = Config(directory=directory / "bare", **machine)
     expected = observations(machines.guest_bare(case.words), bare, case.seconds)
-    config = Config(directory=directory, cpus=case.cpus, memory=128, model=case.model, ignore_bad_msrs=False)
+    config = Config(directory=directory, **machine)
     observed = observations(machines.guest_on_plinth(case.words, case.options), config, case.seconds)
     assert expected, "the guest observes nothing on the bare machine"
     assert not [line for line in observed if line.startswith(("= FAIL", "= ERROR"))]

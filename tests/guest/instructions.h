@@ -13,6 +13,7 @@ enum {
     MSR_MTRRCAP = 0xfe,
     MSR_PAT = 0x277,
     MSR_MTRR_DEF_TYPE = 0x2ff,
+    MSR_PEBS_ENABLE = 0x3f1,
     MSR_VMX_BASIC = 0x480,
     MSR_X2APIC = 0x800,
 };

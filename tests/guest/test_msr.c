@@ -205,8 +205,19 @@ static void other_rings(void)
     }
 }
 
+/* With exits in between, at each of which it is switched off, and on again. XD disable and the CPUID limit are not for
+ * the guest to set: it goes on in no-execute pages, with all leaves. */
+static void try_pebs_and_misc(void)
+{
+    try_write("pebs enable", MSR_PEBS_ENABLE, 1);
+    observe("cpuid after: %x", cpuid(0, 0).eax);
+    try_write("pebs enable", MSR_PEBS_ENABLE, 0);
+    try_write("misc enable", MSR_MISC_ENABLE, 1);
+}
+
 void test_msr(void)
 {
+    try_pebs_and_misc();
     try_pat();
     try_efer();
     try_addresses();

@@ -15,6 +15,8 @@ FUZZ_SECONDS ?= 20
 PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
 	boot/multiboot2.c \
 	arch/x86/acpi.c \
+	arch/x86/font.c \
+	arch/x86/framebuffer.c \
 	arch/x86/guest_walk.c \
 	arch/x86/mitigations.c \
 	arch/x86/vmx/controls.c \

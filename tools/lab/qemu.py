@@ -1,7 +1,9 @@
 """QEMU: with KVM and nested VMX the fast way to run Plinth; with TCG a machine without VMX."""
 
+import json
 import os
 import shutil
+import socket
 from pathlib import Path
 
 from .command import LabError
@@ -10,6 +12,7 @@ from .machine import Running, listen
 PROGRAM = "qemu-system-x86_64"
 OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 OVMF_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+CONTROL = "qmp"  # the socket by which QEMU takes commands, in the machine's directory
 NESTED = Path("/sys/module/kvm_intel/parameters/nested")
 
 
@@ -36,6 +39,7 @@ def start(config, accelerator, model):
         PROGRAM, "-nodefaults", "-no-reboot", "-display", "none", "-vga", "std",
         "-machine", "q35", "-accel", accelerator, "-cpu", model, "-smp", config.cpus, "-m", config.memory,
         *firmware(config), "-cdrom", config.iso, "-boot", "d",
+        "-qmp", f"unix:{CONTROL},server=on,wait=off",
         "-chardev", f"socket,id=console,host=127.0.0.1,port={port}", "-serial", "chardev:console",
     ]
     return Running(words, listener, config.directory)
@@ -50,6 +54,39 @@ def firmware(config):
     variables = config.directory / "efi-variables.fd"
     shutil.copyfile(OVMF_VARIABLES, variables)
     return ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF_CODE}", "-drive", f"if=pflash,format=raw,file={variables}"]
+
+
+def command(directory, name, **arguments):
+    """Give a running machine a command (QEMU Machine Protocol) and return what it answers."""
+    folder = os.open(directory, os.O_RDONLY)  # the directory's own name may be too long for a socket's
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(f"/proc/self/fd/{folder}/{CONTROL}")
+            with connection.makefile("rw") as lines:
+                lines.readline()  # the greeting
+                ask(lines, {"execute": "qmp_capabilities"})
+                return ask(lines, {"execute": name, "arguments": arguments})
+    finally:
+        os.close(folder)
+
+
+def ask(lines, request):
+    """One request and its answer; events that come in between are dropped."""
+    lines.write(json.dumps(request) + "\n")
+    lines.flush()
+    for line in lines:
+        answer = json.loads(line)
+        if "error" in answer:
+            raise LabError(f"QEMU: {answer['error']['desc']}")
+        if "return" in answer:
+            return answer["return"]
+    raise LabError("QEMU ended")
+
+
+def screenshot(directory, name):
+    """Write the machine's screen to a file in its directory and return its path: PNG or PPM, by the name."""
+    command(directory, "screendump", filename=name, format=name.rsplit(".", maxsplit=1)[-1])
+    return directory / name
 
 
 def trouble(directory):

@@ -9,7 +9,14 @@
 /* How the one instruction of vcpu_step_begin() is made out. */
 enum step_means { STEP_NONE, STEP_PREEMPTION_TIMER, STEP_TRAP_FLAG };
 
+/* An entry of a VM-exit or VM-entry MSR-load area (SDM vol. 3, 24.7.2, table 24-14). */
+struct msr_load {
+    uint32_t index, reserved;
+    uint64_t value;
+};
+
 struct vcpu {
+    struct msr_load pebs_off, pebs_on; /* pebs.c: loaded on an exit, on an entry; 16-byte aligned */
     uint64_t vmxon_physical, vmcs_physical;
     bool vmcs_current;    /* VMREAD works */
     enum step_means step; /* step.c */

@@ -1,0 +1,37 @@
+"""Without a serial line Plinth is read on the screen."""
+
+import re
+import time
+
+import pytest
+
+import cases
+import harness
+import machines
+import screen
+from lab import qemu
+
+SECONDS = 60
+
+
+def wait_for_screen(directory, pattern):
+    """Look at the screen until the pattern is there; returns all of its text."""
+    deadline = time.monotonic() + SECONDS
+    text = ""
+    while time.monotonic() < deadline and not re.search(pattern, text):
+        time.sleep(0.5)
+        text = screen.read(qemu.screenshot(directory, "screen.ppm"))
+    return text
+
+
+@pytest.mark.parametrize("firmware", ["uefi"])
+def test_screen(firmware, directory):
+    """The framebuffer shows what the serial line would have, and the serial line shows nothing."""
+    entry, config, emulator = machines.qemu(directory, options="serial=off", firmware=firmware)
+    with harness.start(entry, config, emulator) as machine:
+        text = wait_for_screen(directory, cases.STOPPED)
+        machine.wait(0.5)
+    assert re.search(r"^Plinth \d+\.\d+, loaded by GRUB", text, re.MULTILINE), text
+    assert re.search(r"^error: VT-x: this CPU has none .*: use an Intel CPU with VT-x", text, re.MULTILINE), text
+    assert re.search(cases.STOPPED, text), text
+    assert "VT-x" not in machine.text
