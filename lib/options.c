@@ -6,17 +6,21 @@
 
 #include "lib/string.h"
 
-enum { VALUES_MAX = 4, WORD_MAX = 64 };
+enum { VALUES_MAX = 4, WORD_MAX = 160 };
 
 struct option {
     const char *name;
     const char *values[VALUES_MAX + 1]; /* by what they stand for: 0, 1, ...; ended by NULL */
     const char *choices;                /* the values as a message names them */
     unsigned preset;
-    size_t offset, size; /* of the field in struct options */
+    const char *text_preset; /* not NULL: any word will do, its first reader checks it */
+    size_t offset, size;     /* of the field in struct options */
 };
 
-#define FIELD(field) offsetof(struct options, field), sizeof(((struct options *)0)->field)
+#define FIELD(field) NULL, offsetof(struct options, field), sizeof(((struct options *)0)->field)
+
+#define TEXT_FIELD(field, preset_text)                                                                                 \
+    (preset_text), offsetof(struct options, field), sizeof(((struct options *)0)->field)
 
 #define CHOICES                                                                                                        \
     {                                                                                                                  \
@@ -48,9 +52,10 @@ static const struct option table[] = {
     {"verw", CHOICES, "auto, on or off", CHOICE_AUTO, FIELD(verw)},
     {"scrub", CHOICES, "auto, on or off", CHOICE_AUTO, FIELD(scrub)},
     {"ledger", {[false] = "0", [true] = "1"}, "0 or 1", false, FIELD(ledger)},
+    {"watch", {NULL}, "ADDRESS+LENGTH:RIGHTS, see README.md", 0, TEXT_FIELD(watch, "")},
 };
 
-#define OPTION_NAMES "ap_start, on_crash, log, serial, l1d_flush, verw, scrub and ledger"
+#define OPTION_NAMES "ap_start, on_crash, log, serial, l1d_flush, verw, scrub, ledger and watch"
 
 struct options options;
 
@@ -58,6 +63,16 @@ struct options options;
 static void set_field(struct options *out, const struct option *option, unsigned value)
 {
     memcpy((char *)out + option->offset, &value, option->size);
+}
+
+/* Cut to the field, which makes no right word of a wrong one. */
+static void set_text(struct options *out, const struct option *option, const char *text)
+{
+    size_t length = strnlen(text, option->size - 1);
+    char *field = (char *)out + option->offset;
+
+    memcpy(field, text, length);
+    memset(field + length, 0, option->size - length);
 }
 
 static const struct option *find_option(const char *name, size_t length)
@@ -75,6 +90,10 @@ static void parse_word(const char *word, struct options *out)
 
     if (!option) {
         log_warning("option \"%s\" is ignored: there is no such option; use " OPTION_NAMES, word);
+        return;
+    }
+    if (equals && option->text_preset) {
+        set_text(out, option, equals + 1);
         return;
     }
     for (unsigned value = 0; equals && option->values[value]; value++) {
@@ -130,7 +149,10 @@ void options_parse(const char *command_line, struct options *out)
     char word[WORD_MAX];
 
     for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-        set_field(out, &table[i], table[i].preset);
+        if (table[i].text_preset)
+            set_text(out, &table[i], table[i].text_preset);
+        else
+            set_field(out, &table[i], table[i].preset);
     for (;;) {
         while (is_space(*command_line))
             command_line++;

@@ -37,12 +37,20 @@ static bool is_own(const struct ept_view *view, uint64_t address, unsigned level
     return range_overlaps((struct range){start, start + size}, view->range);
 }
 
+/* WRITE comes with READ in the shared tree already; EXECUTE without it would be a misconfiguration on most CPUs. */
+static uint64_t inside_entry(const struct ept *ept, uint64_t address)
+{
+    uint64_t entry = shared_entry(ept, address, 1);
+
+    return entry ? entry | EPT_EXECUTE | (ept->execute_only ? 0 : EPT_READ) : 0;
+}
+
 static uint64_t view_entry(const struct ept_view *view, uint64_t address, unsigned level)
 {
     if (!is_own(view, address, level))
-        return shared_entry(view->ept, address, level);
+        return shared_entry(view->ept, address, level) & ~view->withheld;
     if (level == 1)
-        return view->leaf;
+        return view->withheld ? inside_entry(view->ept, address) : view->leaf;
     return pool_physical(view->ept->table.pool, view->tables[level - 1]) | view->ept->format.table;
 }
 
@@ -70,12 +78,27 @@ bool ept_view_init(struct ept_view *view, struct ept *ept)
     return true;
 }
 
-void ept_view_aim(struct ept_view *view, struct range range, uint64_t physical)
+void ept_view_renew(struct ept_view *view)
 {
-    view->range = range;
-    view->leaf = physical | ept_attributes(view->ept, range.start, physical, EPT_ALL);
     for (unsigned level = PGTABLE_LEVELS; level > 0; level--)
         fill_table(view, level);
+}
+
+void ept_view_aim(struct ept_view *view, struct ept *ept, struct range range, uint64_t physical)
+{
+    view->ept = ept;
+    view->range = range;
+    view->leaf = physical | ept_attributes(ept, range.start, physical, EPT_ALL);
+    view->withheld = 0;
+    ept_view_renew(view);
+}
+
+void ept_view_aim_inside(struct ept_view *view, struct ept *ept, uint64_t page)
+{
+    view->ept = ept;
+    view->range = (struct range){page, page + PAGE_SIZE};
+    view->withheld = EPT_EXECUTE;
+    ept_view_renew(view);
 }
 
 uint64_t ept_view_pointer(const struct ept_view *view, bool accessed_dirty)

@@ -78,6 +78,14 @@ unsigned pgtable_reclaim(struct pgtable *table)
     return count;
 }
 
+void pgtable_fini(struct pgtable *table)
+{
+    if (table->root)
+        pgtable_retire(table, table->root, PGTABLE_LEVELS);
+    pgtable_reclaim(table);
+    table->root = NULL;
+}
+
 /* A change of a range, as data: what every entry in it shall become. */
 struct change {
     uint64_t end;

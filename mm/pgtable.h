@@ -41,6 +41,9 @@ struct pgtable {
 /* Takes the root page. False if the pool is empty. */
 must_check bool pgtable_init(struct pgtable *table, const struct pgtable_format *format, struct pool *pool);
 
+/* Gives all its tables back to the pool. Nobody has used them, or uses them any more. After a failed init too. */
+void pgtable_fini(struct pgtable *table);
+
 /* Bytes that an entry of this level covers. */
 static inline uint64_t pgtable_size(unsigned level)
 {

@@ -17,6 +17,7 @@ static struct watch read_slot(const struct watch_slot *slot)
         watch.denied = __atomic_load_n(&slot->watch.denied, __ATOMIC_ACQUIRE);
         watch.owner = __atomic_load_n(&slot->watch.owner, __ATOMIC_ACQUIRE);
         watch.detail = __atomic_load_n(&slot->watch.detail, __ATOMIC_ACQUIRE);
+        watch.idle = __atomic_load_n(&slot->watch.idle, __ATOMIC_ACQUIRE);
     } while ((before & 1) || __atomic_load_n(&slot->sequence, __ATOMIC_RELAXED) != before);
     return watch;
 }
@@ -29,6 +30,7 @@ static void write_slot(struct watch_slot *slot, const struct watch *watch)
     __atomic_store_n(&slot->watch.denied, watch->denied, __ATOMIC_RELEASE);
     __atomic_store_n(&slot->watch.owner, watch->owner, __ATOMIC_RELEASE);
     __atomic_store_n(&slot->watch.detail, watch->detail, __ATOMIC_RELEASE);
+    __atomic_store_n(&slot->watch.idle, watch->idle, __ATOMIC_RELEASE);
     __atomic_store_n(&slot->sequence, slot->sequence + 1, __ATOMIC_RELEASE);
 }
 
@@ -66,33 +68,60 @@ void watch_remove(struct watches *watches, int slot)
     unlock(watches);
 }
 
-static bool covers(const struct watch *watch, uint64_t address)
+void watch_set_idle(struct watches *watches, int slot, bool idle)
 {
-    return watch->owner && address >= watch->range.start && address < watch->range.end;
+    struct watch watch;
+
+    lock(watches);
+    watch = watches->slots[slot].watch;
+    watch.idle = idle;
+    write_slot(&watches->slots[slot], &watch);
+    unlock(watches);
 }
 
-bool watch_find(const struct watches *watches, uint64_t address, uint64_t access, struct watch *found)
+static bool covers(const struct watch *watch, uint64_t address)
+{
+    return watch->owner && !watch->idle && address >= watch->range.start && address < watch->range.end;
+}
+
+int watch_find(const struct watches *watches, uint64_t address, uint64_t access, struct watch *found)
 {
     uint32_t used = __atomic_load_n(&watches->used, __ATOMIC_ACQUIRE);
 
     for (uint32_t i = 0; i < used; i++) {
         *found = read_slot(&watches->slots[i]);
         if (covers(found, address) && (found->denied & access))
-            return true;
+            return (int)i;
     }
-    return false;
+    return -1;
 }
 
-uint64_t watch_denied(const struct watches *watches, uint64_t address)
+struct watch watch_get(const struct watches *watches, int slot)
+{
+    return read_slot(&watches->slots[slot]);
+}
+
+static void shorten(uint64_t address, uint64_t boundary, uint64_t *end)
+{
+    if (boundary > address && boundary < *end)
+        *end = boundary;
+}
+
+uint64_t watch_denied(const struct watches *watches, uint64_t address, uint64_t *end)
 {
     uint32_t used = __atomic_load_n(&watches->used, __ATOMIC_ACQUIRE);
     uint64_t denied = 0;
 
     for (uint32_t i = 0; i < used; i++) {
         struct watch watch = read_slot(&watches->slots[i]);
+        struct range pages = watch_pages(watch.range);
 
-        if (covers(&watch, address))
+        if (!watch.owner || watch.idle)
+            continue;
+        if (address >= pages.start && address < pages.end)
             denied |= watch.denied;
+        shorten(address, pages.start, end);
+        shorten(address, pages.end, end);
     }
     return denied;
 }

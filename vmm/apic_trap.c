@@ -10,6 +10,7 @@
 #include "arch/x86/regs.h"
 #include "lib/log.h"
 #include "vmm/ap_start.h"
+#include "vmm/guest_watch.h"
 #include "vmm/shootdown.h"
 #include "vmm/vmm.h"
 
@@ -18,11 +19,33 @@ enum { REGISTER_MASK = 0xff0 };
 static uint64_t apic_page;
 static bool installed;
 
+static struct range page(void)
+{
+    return (struct range){apic_page, apic_page + PAGE_SIZE};
+}
+
+uint64_t apic_trap_denies(uint64_t address, uint64_t *end)
+{
+    bool inside = address - apic_page < PAGE_SIZE;
+    uint64_t boundary = inside ? page().end : apic_page;
+
+    if (boundary > address && boundary < *end)
+        *end = boundary;
+    return inside && __atomic_load_n(&installed, __ATOMIC_ACQUIRE) ? EPT_WRITE : 0;
+}
+
+bool apic_trap_settle(struct ept *ept)
+{
+    uint64_t end = page().end;
+
+    return ept_protect(ept, apic_page, page().end, EPT_ALL & ~apic_trap_denies(apic_page, &end));
+}
+
 static bool install(void)
 {
     __atomic_store_n(&installed, true, __ATOMIC_RELEASE);
     virt_intercept_msr(MSR_X2APIC_ICR, false, true);
-    return ept_protect(guest_ept, apic_page, apic_page + PAGE_SIZE, EPT_READ | EPT_EXECUTE);
+    return guest_watch_settle(page());
 }
 
 bool apic_trap_init(struct error *error)
@@ -49,7 +72,7 @@ void apic_trap_remove(void)
     if (!__atomic_exchange_n(&installed, false, __ATOMIC_ACQ_REL))
         return;
     virt_intercept_msr(MSR_X2APIC_ICR, false, false);
-    if (!ept_protect(guest_ept, apic_page, apic_page + PAGE_SIZE, EPT_ALL))
+    if (!guest_watch_settle(page()))
         log_warning("the local APIC stays trapped: no page left for the EPT");
 }
 
@@ -62,7 +85,7 @@ bool apic_trap_write(uint64_t address)
     me->trapped_register = address & REGISTER_MASK;
     /* an instruction that reads first finds what the register holds */
     mmio_write32(me->detour.scratch + me->trapped_register, lapic_read(me->trapped_register));
-    detour_begin(&me->detour, DETOUR_APIC, (struct range){apic_page, apic_page + PAGE_SIZE});
+    detour_begin(&me->detour, DETOUR_APIC, page());
     return true;
 }
 

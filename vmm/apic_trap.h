@@ -1,7 +1,7 @@
 /* Seeing the guest's writes to its local APICs' ICR, as long as ap_start.c needs that. Root mode, the CPU itself. */
 #pragma once
 
-#include "lib/error.h"
+#include "mm/ept.h"
 
 /* Boot, before launch: traps the writes if CPUs wait to be started that way. */
 must_check bool apic_trap_init(struct error *error);
@@ -9,6 +9,13 @@ must_check bool apic_trap_init(struct error *error);
 /* When the last CPU has started, and when one waits again. */
 void apic_trap_remove(void);
 void apic_trap_restore(void);
+
+/* What the trap withholds in the page at `address`, and in *end up to where that holds (at most what it is when
+ * called). */
+uint64_t apic_trap_denies(uint64_t address, uint64_t *end);
+
+/* Gives the APIC's page of a tree the rights that the trap leaves. False if the pool ran out. */
+must_check bool apic_trap_settle(struct ept *ept);
 
 /* The EPT refused a write to `address`: true if it was the APIC's page and the instruction now makes its detour. */
 must_check bool apic_trap_write(uint64_t address);

@@ -11,7 +11,6 @@
 #include "lib/string.h"
 #include "mm/ept_dump.h"
 #include "mm/ept_retype.h"
-#include "mm/pgtable_merge.h"
 #include "vmm/shootdown.h"
 #include "vmm/vmm.h"
 
@@ -21,6 +20,7 @@ enum { DEFAULT_TYPE_ENABLE = 1 << 11 };
 static struct mtrr_state applied[2];
 static unsigned current;
 static bool busy;
+static struct ept *second;
 
 /* Who waits here must not keep the holder waiting for it. */
 static void lock(void)
@@ -47,14 +47,18 @@ static void log_types(void)
 static void apply(const struct mtrr_state *mtrr)
 {
     struct mtrr_state *next = &applied[!current];
+    bool exact;
 
     *next = *mtrr;
-    if (!ept_retype(guest_ept, next))
+    exact = ept_retype(guest_ept, next);
+    if (second)
+        exact &= ept_retype(second, next);
+    if (!exact)
         log_warning("cpu%u: the page pool ran out: some memory is uncached until the guest writes its MTRRs again",
                     cpu_this()->index);
     current = !current;
     shootdown();
-    if (pgtable_merge(&guest_ept->table, 0, (uint64_t)1 << guest_ept->physical_bits))
+    if (memory_merge())
         shootdown();
     log_types();
 }
@@ -81,6 +85,21 @@ static void update(const struct mtrr_state *mtrr)
     if (memcmp(guest_ept->mtrr, mtrr, sizeof(*mtrr)) != 0)
         apply_cached(mtrr);
     unlock();
+}
+
+bool guest_mtrr_second_tree(struct ept *tree, struct error *error)
+{
+    bool done;
+
+    lock();
+    done = ept_init(tree, guest_ept->table.pool, guest_ept->mtrr, guest_ept->block, guest_ept->physical_bits,
+                    virt_has_gib_pages(), error);
+    if (done)
+        second = tree;
+    else
+        pgtable_fini(&tree->table);
+    unlock();
+    return done;
 }
 
 uint8_t guest_mtrr_word(uint32_t index)

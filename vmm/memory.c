@@ -4,10 +4,11 @@
 #include "lib/string.h"
 #include "mm/pgtable_merge.h"
 #include "vmm/apic_trap.h"
+#include "vmm/guest_watch.h"
 #include "vmm/shootdown.h"
 #include "vmm/vmm.h"
 
-enum { BLOCK_REPORTS_MAX = 4, NOTHING_THERE = 0xff };
+enum { BLOCK_REPORTS_MAX = 4, NOTHING_THERE = 0xff, INSTRUCTION_MAX = 15 };
 
 struct ept *guest_ept;
 
@@ -40,39 +41,120 @@ void memory_stepped(enum detour_purpose purpose)
         apic_trap_stepped();
 }
 
-/* The pool is empty: tables that say no more than one entry could are merged, which frees pages. */
-static enum ept_fill fill_after_merge(uint64_t address)
+unsigned memory_merge(void)
 {
-    if (pgtable_merge(&guest_ept->table, 0, (uint64_t)1 << guest_ept->physical_bits)) {
+    struct ept *open = guest_watch_open_tree();
+    unsigned merged = pgtable_merge(&guest_ept->table, 0, ept_limit(guest_ept));
+
+    return open ? merged + pgtable_merge(&open->table, 0, ept_limit(open)) : merged;
+}
+
+/* The pool is empty: tables that say no more than one entry could are merged, which frees pages. */
+static enum ept_fill fill_after_merge(struct ept *ept, uint64_t address)
+{
+    if (memory_merge()) {
         shootdown(); /* the tables leave the tree, */
         shootdown(); /* and what waited for that returns to the pool */
     }
-    return ept_fill(guest_ept, address);
+    return ept_fill(ept, address);
 }
 
-enum exit_action memory_exit(const struct vm_exit *exit)
+static enum exit_action touch_mapped(struct detour *detour, const struct vm_exit *exit)
 {
-    uint64_t address = exit->memory.address;
-    enum ept_fill fill;
+    struct ept *open = guest_watch_open_tree();
 
-    if (exit->memory.write && apic_trap_write(address))
-        return ACTION_RESUME;
-    fill = ept_fill(guest_ept, address);
-    if (unlikely(fill == EPT_NO_MEMORY))
-        fill = fill_after_merge(address);
+    detour_forget(detour);
+    if (!open || !guest_watch_violation(exit))
+        return ACTION_RESUME; /* another CPU was faster, or a right was given back: the exit has dropped the stale
+                                 translation */
+    if (exit->memory.execute)
+        detour_begin_inside(detour, ALIGN_DOWN(exit->memory.address, PAGE_SIZE), open);
+    else
+        detour_begin_open(detour, open);
+    return ACTION_RESUME;
+}
+
+static enum exit_action no_memory(const struct detour *detour, uint64_t address)
+{
+    log_error("cpu%u: no page left for the EPT at %lx", cpu_this()->index, address);
+    if (detour->base == guest_ept)
+        return ACTION_CRASH;
+    guest_watch_give_up();
+    return ACTION_RESUME;
+}
+
+/* What isn't a page's first touch in the tree that counts. */
+static noinline enum exit_action handle_rest(struct detour *detour, const struct vm_exit *exit, enum ept_fill fill)
+{
+    struct ept *base = detour->base;
+
+    if (fill == EPT_NO_MEMORY)
+        fill = fill_after_merge(base, exit->memory.address);
     switch (fill) {
     case EPT_FILLED:
-    case EPT_PRESENT_ALREADY: /* another CPU was faster, or a right was given back: the CPU has dropped its stale
-                                 translation by the exit */
-        detour_forget(&vmm_cpu(cpu_this())->detour);
+    case EPT_PRESENT_ALREADY:
+        if (base == guest_ept)
+            return touch_mapped(detour, exit);
+        detour_begin_open(detour, base);
         return ACTION_RESUME;
     case EPT_IN_BLOCK:
         return touch_block(exit);
     case EPT_BEYOND:
         return ACTION_GP; /* no guest can form such an address: MAXPHYADDR is checked before EPT */
     case EPT_NO_MEMORY:
-        log_error("cpu%u: no page left for the EPT at %lx", cpu_this()->index, address);
-        return ACTION_CRASH;
+        return no_memory(detour, exit->memory.address);
     }
     return ACTION_CRASH;
+}
+
+/* By the base: the shared tables, or the open ones while an access is being let through. */
+static inline enum exit_action handle(struct detour *detour, const struct vm_exit *exit)
+{
+    enum ept_fill fill;
+
+    if (exit->memory.write && apic_trap_write(exit->memory.address))
+        return ACTION_RESUME;
+    fill = ept_fill(detour->base, exit->memory.address);
+    if (unlikely(fill != EPT_FILLED) || unlikely(detour->base != guest_ept))
+        return handle_rest(detour, exit, fill);
+    detour_forget(detour);
+    return ACTION_RESUME;
+}
+
+/* An instruction that lies in two pages never finds both executable. */
+static bool may_straddle(void)
+{
+    return vcpu_linear_rip() % PAGE_SIZE > PAGE_SIZE - INSTRUCTION_MAX;
+}
+
+/* Inside a page that may not be executed from outside. */
+static noinline enum exit_action exit_inside(struct detour *detour, const struct vm_exit *exit)
+{
+    struct ept *open = detour->base;
+
+    detour_end(detour);
+    if (exit->memory.execute) {
+        if (may_straddle())
+            detour_begin_open(detour, open);
+        return ACTION_RESUME; /* it leaves the page */
+    }
+    (void)guest_watch_violation(exit);
+    detour->base = open;
+    return handle(detour, exit);
+}
+
+enum exit_action memory_exit_on_detour(const struct vm_exit *exit, enum detour_purpose purpose)
+{
+    struct detour *detour = &vmm_cpu(cpu_this())->detour;
+
+    return purpose == DETOUR_INSIDE ? exit_inside(detour, exit) : handle(detour, exit);
+}
+
+enum exit_action memory_exit(const struct vm_exit *exit)
+{
+    struct detour *detour = &vmm_cpu(cpu_this())->detour;
+
+    if (unlikely(detour->base != guest_ept))
+        return exit_inside(detour, exit);
+    return handle(detour, exit);
 }

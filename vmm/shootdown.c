@@ -5,13 +5,14 @@
 #include "arch/x86/virt.h"
 #include "lib/log.h"
 #include "mm/grace.h"
+#include "vmm/guest_watch.h"
 #include "vmm/vmm.h"
 
 enum { ANSWER_MS = 1000 };
 
 static struct grace_cpu cpus[CPUS_MAX];
 static struct grace grace;
-static struct grace_reclaim reclaim;
+static struct grace_reclaim reclaim, reclaim_open;
 
 void shootdown_init(void)
 {
@@ -61,14 +62,24 @@ static void wait_for_all(uint64_t epoch)
             log_warning("cpu%u doesn't answer cpu%u's request to drop old translations", i, cpu_this()->index);
 }
 
+/* Tables that fell out of use, on their way back to the pool. */
+static void reclaim_tables(void)
+{
+    struct ept *open = guest_watch_open_tree();
+    bool begun, open_begun = false;
+
+    grace_reclaim(&grace, &reclaim, &guest_ept->table, &begun);
+    if (open)
+        grace_reclaim(&grace, &reclaim_open, &open->table, &open_begun);
+    if (begun || open_begun)
+        kick_others(grace_epoch(&grace)); /* not waited for: the next step finds it over */
+}
+
 void shootdown(void)
 {
     uint64_t epoch = grace_begin(&grace);
-    bool begun;
 
     kick_others(epoch);
     wait_for_all(epoch);
-    grace_reclaim(&grace, &reclaim, &guest_ept->table, &begun);
-    if (begun)
-        kick_others(grace_epoch(&grace)); /* not waited for: the next step finds it over */
+    reclaim_tables();
 }

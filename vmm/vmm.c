@@ -9,6 +9,7 @@
 #include "lib/options.h"
 #include "vmm/ap_start.h"
 #include "vmm/apic_trap.h"
+#include "vmm/guest_watch.h"
 #include "vmm/shootdown.h"
 
 enum exit_action vmm_xsetbv(const struct guest_regs *regs)
@@ -75,7 +76,7 @@ enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit)
     struct detour *detour = &vmm_cpu(cpu_this())->detour;
     enum detour_purpose purpose = detour->purpose;
 
-    detour_end(detour);
+    detour_step_ended(detour, exit->kind == VM_EXIT_MEMORY);
     switch (exit->kind) {
     case VM_EXIT_CPUID:
         vmm_cpuid_special(regs);
@@ -95,7 +96,7 @@ enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit)
     case VM_EXIT_VMCALL: /* no hypercalls: what the guest sees has no VMX */
         return ACTION_UD;
     case VM_EXIT_MEMORY:
-        return memory_exit(exit);
+        return memory_exit_on_detour(exit, purpose);
     case VM_EXIT_NMI:
         return handle_nmi();
     case VM_EXIT_NMI_WINDOW:
@@ -167,7 +168,10 @@ bool vmm_init(struct pool *pool, struct ept *ept, const struct mtrr_state *mtrr,
         cpuid_log_ledger();
         msr_log_ledger();
     }
-    return ap_start_init(acpi, error) && apic_trap_init(error);
+    if (!ap_start_init(acpi, error) || !apic_trap_init(error))
+        return false;
+    guest_watch_arm(options.watch);
+    return true;
 }
 
 void vmm_run_boot_cpu(const struct entry32 *entry)

@@ -17,6 +17,8 @@ struct vmm_cpu {
     struct ap_mailbox mailbox; /* ap_start.c: INIT and SIPI sent by other CPUs */
     uint32_t trapped_register; /* apic_trap.c */
     uint32_t block_accesses;   /* memory.c: how often the guest has touched Plinth's block on this CPU */
+    uint32_t watch_reports;    /* guest_watch.c: since watch_period began (TSC) */
+    uint64_t watch_period;
     struct detour detour;
     struct mtrr_state mtrr; /* the guest's */
 };
@@ -48,4 +50,9 @@ void msr_log_ledger(void);
 /* memory.c */
 extern struct ept *guest_ept;
 uint64_t guest_ept_pointer(void);
+/* The same where the guest may be on a detour, whose step is over or cut short; `purpose`: which it was. */
+enum exit_action memory_exit_on_detour(const struct vm_exit *exit, enum detour_purpose purpose);
 void memory_stepped(enum detour_purpose purpose); /* the instruction of a detour is done */
+/* Tables that say no more than one entry could leave the trees: how many. They return to the pool at the second
+ * shootdown() from now. */
+unsigned memory_merge(void);

@@ -49,6 +49,7 @@ struct vm_exit {
         struct {
             uint64_t address; /* guest-physical */
             bool read, write, execute;
+            bool walk; /* by the CPU's own walk through the guest's page tables */
         } memory;
         struct {
             uint8_t vector;
@@ -121,6 +122,8 @@ must_check bool vcpu_write_pebs_enable(uint64_t value);
 uint64_t vcpu_cr4(void); /* as the guest sees it */
 uint8_t vcpu_cpl(void);
 void vcpu_paging(struct guest_paging *paging); /* how it translates linear addresses now */
+uint64_t vcpu_rip(void);
+uint64_t vcpu_linear_rip(void); /* with the code segment's base */
 
 /* The guest's view of the CR0 bits that VMX holds fixed (CR0.NE) becomes that of `value`: a MOV to CR0 that exited for
  * their sake then runs natively when it is executed again. */

@@ -63,6 +63,30 @@ def test_block_is_an_empty_bus(directory):
     assert text.count("no more reports from this cpu") == 2, "each CPU's reports must be bounded"
 
 
+# tests/guest/test_watch.c: what it may not write, execute, write (with pauses), write, and not even read
+WATCH = "watch=0x5200000+0x10:w,0x5202000+0x1000:x,0x5204000+0x1000:wp,0x5205000+8:w,0x5206000+0x1000:rwx"
+
+
+def test_watched_memory(directory):
+    """Watches report and are not noticed; a right that another CPU uses is gone when its withdrawal is over."""
+    (directory / "bare").mkdir()
+    bare = Config(directory=directory / "bare", cpus=2, memory=128, ignore_bad_msrs=False)
+    expected = observations(machines.guest_bare("test=smp,watch"), bare, 60)
+    config = Config(directory=directory, cpus=2, memory=128, ignore_bad_msrs=False)
+    with harness.start(machines.guest_on_plinth("test=smp,watch", WATCH), config) as machine:
+        assert machine.wait_end(120), f"the guest did not end:\n{harness.tail(machine)}"
+        text = machine.text
+    assert [line for line in text.splitlines() if line.startswith("= ")] == expected
+    assert "= watch: pass" in text, harness.tail(machine)
+    assert "watch 0: 5200000 to 5200010, w" in text
+    reports = re.findall(r"^watch (\d): cpu(\d) (\w+) (\w+)( in a page walk)?, rip (\w+), cpl (\d)", text, re.MULTILINE)
+    assert [(number, verb, address) for number, _, verb, address, *_ in reports[:2]] == [("0", "writes", "5200000"), ("0", "writes", "5200008")]
+    assert not any(number == "0" and int(address, 16) >= 0x5200010 for number, _, _, address, *_ in reports)
+    assert any(number == "2" and cpu == "1" for number, cpu, *_ in reports), "nothing about the other cpu"
+    assert "watch 2: pauses after" in text
+    assert re.search(r"^watch: cpu0: \d+ more", text, re.MULTILINE), "the reports aren't bounded"
+
+
 def test_triple_fault_resets(directory):
     """A triple fault resets the machine, as hardware does: Plinth says so, and comes up again."""
     # one CPU: with two, Bochs' firmware stops after a reset with "Keyboard error:21"

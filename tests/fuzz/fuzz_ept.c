@@ -85,7 +85,7 @@ static void look(struct machine *machine, uint64_t address)
     struct range range = {ALIGN_DOWN(address, PAGE_SIZE), ALIGN_DOWN(address, PAGE_SIZE) + PAGE_SIZE};
 
     pgtable_reclaim(&ept->table);
-    ept_view_aim(&machine->view, range, 0x5000);
+    ept_view_aim(&machine->view, ept, range, 0x5000);
     for (unsigned i = 0; i < 8 && address < 1ull << 48; address += PAGE_SIZE << 5 * i++)
         require(address < range.end ||
                 translate(ept, machine->view.tables[4], address) == translate(ept, ept->table.root, address));

@@ -35,6 +35,7 @@ static const struct test tests[] = {
     {"restart", test_restart, true},
     {"x2restart", test_x2restart, true},
     {"block", test_block, true},
+    {"watch", test_watch, true},
     {"triple", test_triple, true},
     {"bench", test_bench, true},
     {"benchsmp", test_benchsmp, true},

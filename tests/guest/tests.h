@@ -42,4 +42,5 @@ void test_random(void);
 void test_bench(void);
 void test_benchsmp(void);
 void test_block(void);
+void test_watch(void);
 void test_triple(void);

@@ -20,6 +20,22 @@ static uint64_t shared(const struct ept_view *view, uint64_t address)
     return translate(view->ept, view->ept->table.root, address);
 }
 
+/* What the page's entry says, with the rights that the tables on the way leave. */
+static uint64_t seen_with_path(const struct ept_view *view, uint64_t address)
+{
+    const uint64_t *entries = view->tables[4];
+    uint64_t rights = EPT_ALL;
+
+    for (unsigned level = 4;; level--) {
+        uint64_t entry = entries[address >> (12 + 9 * (level - 1)) & 511];
+
+        rights &= entry;
+        if (!pgtable_is_table(&view->ept->format, level, entry))
+            return (seen(view, address) & ~(uint64_t)EPT_ALL) | rights;
+        entries = entries_of(&view->ept->table, entry);
+    }
+}
+
 static void check(const struct ept_view *view, uint64_t address)
 {
     bool own = address >= view->range.start && address < view->range.end;
@@ -50,11 +66,11 @@ static void only_the_range_differs(void **state)
 
         assert_true(ept_world_init(&world, usual_mtrr(), block, gib_pages, 64));
         assert_true(ept_view_init(&view, &world.ept));
-        ept_view_aim(&view, lapic, SCRATCH);
+        ept_view_aim(&view, &world.ept, lapic, SCRATCH);
         compare(&view, 10000);
-        ept_view_aim(&view, block, SCRATCH);
+        ept_view_aim(&view, &world.ept, block, SCRATCH);
         compare(&view, 10000);
-        ept_view_aim(&view, lapic, SCRATCH);
+        ept_view_aim(&view, &world.ept, lapic, SCRATCH);
         compare(&view, 10000);
         check_ept(&world.ept); /* the shared tree has no leaf into the block */
         check_no_page_is_lost(&world.ept.table, 4);
@@ -78,10 +94,48 @@ static void aim_follows_everything(void **state)
             if (pool_free_pages(&world.pages.pool) > 20)
                 assert_true(ept_protect(&world.ept, page, page + (1 + below(5)) * PAGE_SIZE, below(8)));
         }
-        ept_view_aim(&view, one_in(2) ? lapic : block, SCRATCH);
+        ept_view_aim(&view, &world.ept, one_in(2) ? lapic : block, SCRATCH);
         compare(&view, 200);
     }
     ept_world_fini(&world);
+}
+
+/* In the view for a page that is being executed, only that page is executable; reads and writes are as in the tree. */
+static void inside_only_its_page_executes(void **state)
+{
+    const uint64_t rest = ~(uint64_t)EPT_EXECUTE;
+
+    (void)state;
+    for (unsigned round = 0; round < 100; round++) {
+        struct range page = {below(1ull << 20) << 12, 0};
+        struct ept_world world;
+        struct ept_view view;
+        uint64_t before, inside;
+
+        if (page.start >= block.start && page.start < block.end)
+            continue;
+        page.end = page.start + PAGE_SIZE;
+        assert_true(ept_world_init(&world, usual_mtrr(), block, one_in(2), 64));
+        world.ept.execute_only = one_in(2);
+        assert_true(ept_protect(&world.ept, page.start, page.end + PAGE_SIZE, below(8)));
+        assert_true(ept_view_init(&view, &world.ept));
+        ept_view_aim_inside(&view, &world.ept, page.start);
+        before = shared(&view, page.start);
+        inside = seen_with_path(&view, page.start);
+        assert_int_equal(inside & EPT_ALL, (before & EPT_ALL) | EPT_EXECUTE | (world.ept.execute_only ? 0 : EPT_READ));
+        assert_int_equal(inside & ~(uint64_t)EPT_ALL, before & ~(uint64_t)EPT_ALL);
+        for (unsigned shift = 12; shift < 40; shift++) {
+            uint64_t other = page.start ^ 1ull << shift;
+
+            assert_int_equal(seen_with_path(&view, other), shared(&view, other) & rest);
+        }
+        ept_fill(&world.ept, 77 * GIB);
+        ept_view_renew(&view);
+        assert_int_equal(seen_with_path(&view, 77 * GIB), shared(&view, 77 * GIB) & rest);
+        ept_view_aim(&view, &world.ept, lapic, SCRATCH);
+        compare(&view, 100);
+        ept_world_fini(&world);
+    }
 }
 
 static void pool_too_small(void **state)
@@ -115,6 +169,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_range_differs),
         cmocka_unit_test(aim_follows_everything),
+        cmocka_unit_test(inside_only_its_page_executes),
         cmocka_unit_test(pool_too_small),
         cmocka_unit_test(pointer),
     };

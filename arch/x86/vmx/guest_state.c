@@ -161,6 +161,17 @@ void vcpu_paging(struct guest_paging *paging)
     };
 }
 
+uint64_t vcpu_rip(void)
+{
+    return vmread_natural(VMCS_GUEST_RIP);
+}
+
+/* The base is 0 in 64-bit code, where it isn't used (SDM vol. 3, 3.4.4). */
+uint64_t vcpu_linear_rip(void)
+{
+    return vmread_natural(VMCS_GUEST_RIP) + vmread_natural(VMCS_GUEST_CS_BASE);
+}
+
 void vcpu_show_cr0(uint64_t value)
 {
     vmwrite_natural(VMCS_CR0_SHADOW, value);

@@ -19,7 +19,13 @@ enum {
     REGISTER_RSP = 4
 };
 /* Table 27-7 "Exit Qualification for EPT Violations" */
-enum { EPT_DATA_READ = BIT(0), EPT_DATA_WRITE = BIT(1), EPT_FETCH = BIT(2) };
+enum {
+    EPT_DATA_READ = BIT(0),
+    EPT_DATA_WRITE = BIT(1),
+    EPT_FETCH = BIT(2),
+    EPT_LINEAR_VALID = BIT(7),
+    EPT_LINEAR_FINAL = BIT(8)
+};
 
 static uint64_t guest_cr0(void)
 {
@@ -100,6 +106,7 @@ void vmx_decode_violation(uint32_t reason, struct vm_exit *out)
     out->memory.read = q & EPT_DATA_READ;
     out->memory.write = q & EPT_DATA_WRITE;
     out->memory.execute = q & EPT_FETCH;
+    out->memory.walk = (q & (EPT_LINEAR_VALID | EPT_LINEAR_FINAL)) == EPT_LINEAR_VALID;
     /* 27.2.3: an IRET that ended NMI blocking faulted; it will be executed again */
     if (q & INTERRUPTION_NMI_UNBLOCKING && !(vmread32(VMCS_IDT_VECTORING_INFO) & INTERRUPTION_VALID))
         vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, vmread32(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_BY_NMI);
