@@ -47,10 +47,24 @@ enum { STATISTICS_FIRST = 0x40010000, STATISTICS_LAST = 0x4001ffff, ALL_CPUS = 0
 enum { EXTENDED_FIRST = 0x80000000 };
 enum { STRUCTURED_ECX_OSPKE = BIT(4) };
 
-static const struct cpuid_rule *active[ARRAY_SIZE(rules)];
-static unsigned active_count;
+/* The rules that hold on this machine, those of one leaf together. */
+struct leaf_mask {
+    uint32_t leaf, subleaf;
+    uint32_t keep[4]; /* by enum cpuid_register */
+};
+static struct leaf_mask masks[ARRAY_SIZE(rules)] __attribute__((section(".sealed")));
+static unsigned mask_count;
 static uint32_t highest_basic, highest_extended;
 uint64_t vmm_special_leaves;
+
+static struct leaf_mask *mask_of(uint32_t leaf, uint32_t subleaf)
+{
+    for (unsigned i = 0; i < mask_count; i++)
+        if (masks[i].leaf == leaf && masks[i].subleaf == subleaf)
+            return &masks[i];
+    masks[mask_count] = (struct leaf_mask){leaf, subleaf, {~0u, ~0u, ~0u, ~0u}};
+    return &masks[mask_count++];
+}
 
 void cpuid_init(void)
 {
@@ -62,7 +76,7 @@ void cpuid_init(void)
     for (unsigned i = 0; i < ARRAY_SIZE(rules); i++) {
         if (virt_gives(rules[i].unless))
             continue;
-        active[active_count++] = &rules[i];
+        mask_of(rules[i].leaf, rules[i].subleaf)->keep[rules[i].reg] &= ~rules[i].hide;
         if (rules[i].leaf < 64)
             vmm_special_leaves |= BIT(rules[i].leaf);
     }
@@ -86,13 +100,13 @@ void cpuid_log_ledger(void)
 
 static void apply_rules(uint32_t leaf, uint32_t subleaf, struct cpuid_result *r)
 {
-    uint32_t *registers[] = {&r->eax, &r->ebx, &r->ecx, &r->edx};
-
-    for (unsigned i = 0; i < active_count; i++) {
-        const struct cpuid_rule *rule = active[i];
-
-        if (rule->leaf == leaf && (rule->subleaf == ANY || rule->subleaf == subleaf))
-            *registers[rule->reg] &= ~rule->hide;
+    for (const struct leaf_mask *mask = masks; mask < masks + mask_count; mask++) {
+        if (mask->leaf != leaf || (mask->subleaf != ANY && mask->subleaf != subleaf))
+            continue;
+        r->eax &= mask->keep[EAX];
+        r->ebx &= mask->keep[EBX];
+        r->ecx &= mask->keep[ECX];
+        r->edx &= mask->keep[EDX];
     }
 }
 

@@ -110,6 +110,8 @@ enum msr_index {
 #define MISC_ENABLE_LIMIT_CPUID BIT(22) /* CPUID ends at leaf 2 */
 #define MISC_ENABLE_XD_DISABLE  BIT(34) /* no no-execute pages */
 
+#define PAT_RESET 0x0007040600070406 /* SDM vol. 3, table 11-12: what PCD and PWT alone have always meant */
+
 #define FEATURE_CONTROL_LOCK BIT(0)
 #define FEATURE_CONTROL_VMX  BIT(2) /* VMXON outside SMX operation */
 

@@ -104,7 +104,7 @@ void vcpu_set_startup(uint8_t vector)
 
 static void set_msrs_as_they_are(void)
 {
-    vmwrite64(VMCS_GUEST_PAT, rdmsr(MSR_IA32_PAT));
+    vmwrite64(VMCS_GUEST_PAT, cpuid(1, 0).edx & CPUID_1_EDX_PAT ? rdmsr(MSR_IA32_PAT) : PAT_RESET);
     vmwrite32(VMCS_GUEST_SYSENTER_CS, (uint32_t)rdmsr(MSR_IA32_SYSENTER_CS));
     vmwrite_natural(VMCS_GUEST_SYSENTER_ESP, rdmsr(MSR_IA32_SYSENTER_ESP));
     vmwrite_natural(VMCS_GUEST_SYSENTER_EIP, rdmsr(MSR_IA32_SYSENTER_EIP));

@@ -81,7 +81,7 @@ void vmcs_set_host_state(void)
     vmwrite32(VMCS_HOST_SYSENTER_CS, 0);
     vmwrite_natural(VMCS_HOST_SYSENTER_ESP, 0);
     vmwrite_natural(VMCS_HOST_SYSENTER_EIP, 0);
-    vmwrite64(VMCS_HOST_PAT, rdmsr(MSR_IA32_PAT));
+    vmwrite64(VMCS_HOST_PAT, PAT_RESET);
     vmwrite64(VMCS_HOST_EFER, rdmsr(MSR_IA32_EFER));
     vmwrite_natural(VMCS_HOST_RSP, (uint64_t)(cpu->frame + 1));
     vmwrite_natural(VMCS_HOST_RIP, (uint64_t)vmx.exit_entry);
