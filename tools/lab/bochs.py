@@ -24,8 +24,8 @@ vgaromimage: file={vga_bios}
 cpu: model={model}, count={cpus}, ips={ips}, quantum={quantum}, reset_on_triple_fault=0, ignore_bad_msrs={ignore_bad_msrs}
 vga: extension=none
 memory: guest={memory}, host={host_memory}
-ata0-master: type=cdrom, path="{iso}", status=inserted
-boot: cdrom
+ata0-master: {drive}
+boot: {boot}
 com1: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
 clock: sync=none, time0=1700000000
 log: {log}
@@ -57,8 +57,15 @@ def configuration(config, port):
     return CONFIGURATION.format(
         bios=config.bios or BIOS, vga_bios=VGA_BIOS, model=config.model or DEFAULT_MODEL, cpus=config.cpus, ips=config.ips,
         quantum=QUANTUM, ignore_bad_msrs=int(config.ignore_bad_msrs), memory=config.memory,
-        host_memory=min(config.memory, HOST_MEMORY_MAX), iso=config.iso, port=port,
+        host_memory=min(config.memory, HOST_MEMORY_MAX), drive=drive(config), boot="disk" if config.disk else "cdrom", port=port,
         log=config.directory / "bochs.log", port_e9=int(config.port_e9))
+
+
+def drive(config):
+    """The machine's one drive. The cylinders of a disk are found out from its size."""
+    if config.disk:
+        return f'type=disk, path="{config.disk}", mode=flat, cylinders=0'
+    return f'type=cdrom, path="{config.iso}", status=inserted'
 
 
 def kernel_parameters(ips):

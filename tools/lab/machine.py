@@ -19,7 +19,8 @@ class Config:
     """A machine to start. Fields that an emulator has no use for are left alone by it."""
 
     directory: Path  # its own: logs and generated files go there
-    iso: Path = None  # what it boots
+    iso: Path = None  # what it boots: this,
+    disk: Path = None  # or this; what the machine writes to it is kept
     cpus: int = 2
     memory: int = 512  # MiB
     model: str = None  # the emulator's name for a CPU model

@@ -38,7 +38,7 @@ def start(config, accelerator, model):
     words = [
         PROGRAM, "-nodefaults", "-no-reboot", "-display", "none", "-vga", "std",
         "-machine", "q35", "-accel", accelerator, "-cpu", model, "-smp", config.cpus, "-m", config.memory,
-        *firmware(config), "-cdrom", config.iso, "-boot", "d",
+        *firmware(config), *drive(config),
         "-qmp", f"unix:{CONTROL},server=on,wait=off",
         "-chardev", f"socket,id=console,host=127.0.0.1,port={port}", "-serial", "chardev:console",
     ]
@@ -54,6 +54,13 @@ def firmware(config):
     variables = config.directory / "efi-variables.fd"
     shutil.copyfile(OVMF_VARIABLES, variables)
     return ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF_CODE}", "-drive", f"if=pflash,format=raw,file={variables}"]
+
+
+def drive(config):
+    """The machine's one drive."""
+    if config.disk:
+        return ["-drive", f"file={config.disk},format=raw,if=virtio"]
+    return ["-cdrom", config.iso, "-boot", "d"]
 
 
 def command(directory, name, **arguments):
