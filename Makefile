@@ -51,6 +51,7 @@ $(BUILD)/obj/arch/x86/vmx/vmx_exit.c.o: CFLAGS += -fomit-frame-pointer
 
 -include $(OBJECTS:.o=.d)
 -include tests/host/host.mk tests/guest/guest.mk tests/multiboot/multiboot.mk tests/model/model.mk tests/bench/bench.mk tests/boot/boot.mk
+-include tools/install/install.mk
 
 run: ## boot Debian's kernel on Plinth in an emulator, this terminal as its console (KERNEL INITRD APPEND CPUS MEM EMULATOR OPTIONS)
 	@tools/setup
@@ -77,4 +78,4 @@ clean: ## remove what was built (downloads under build/kernel stay)
 	rm -rf $(filter-out $(BUILD)/kernel,$(wildcard $(BUILD)/*))
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' Makefile tests/*/*.mk | sed -E 's/^([a-z-]+):.*## /\1\t/' | sort | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' Makefile tests/*/*.mk tools/*/*.mk | sed -E 's/^([a-z-]+):.*## /\1\t/' | sort | expand -t 16
