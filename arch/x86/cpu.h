@@ -5,6 +5,7 @@
 #pragma once
 
 #include "arch/x86/cpu_offsets.h"
+#include "arch/x86/cpu_this.h"
 #include "arch/x86/layout.h"
 #include "lib/compiler.h"
 
@@ -68,26 +69,10 @@ enum {
 
 extern uint32_t cpu_count; /* CPUs that have come up; indexes 0 .. cpu_count - 1 */
 
-static inline struct cpu *cpu_at(uint32_t index)
-{
-    return (struct cpu *)(CPU_BASE + (uint64_t)index * CPU_SLOT + CPU_STRUCT);
-}
-
 /* Where it lies in memory: last of the CPU's pages. */
 static inline uint64_t cpu_struct_physical(const struct cpu *cpu)
 {
     return cpu->physical + (uint64_t)(CPU_PAGES - CPU_STRUCT_PAGES) * 4096;
-}
-
-/* The same through GS, for single fields: one instruction each. Any time after cpu_load(). */
-#define CPU_GS ((__seg_gs struct cpu *)0)
-
-/* The CPU this runs on. Any time after cpu_load(). */
-static inline struct cpu *cpu_this(void)
-{
-    struct cpu *cpu;
-    asm volatile("mov %%gs:0, %0" : "=r"(cpu));
-    return cpu;
 }
 
 /* Fills the struct of CPU `index`, whose slot has been mapped; `window` is the entry of its window. Boot only. */

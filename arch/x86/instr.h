@@ -1,6 +1,7 @@
 /*
  * The instructions that C has no words for, one inline function each (SDM vol. 2). Root mode or boot, CPL 0,
- * any CPU; those that can fault say so, the rest can't with valid arguments.
+ * any CPU; those that can fault say so, the rest can't with valid arguments. Host tests have a header of their own in
+ * this one's place.
  */
 #pragma once
 
@@ -15,6 +16,17 @@ static inline struct cpuid_result cpuid(uint32_t leaf, uint32_t subleaf)
     struct cpuid_result r;
     asm volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));
     return r;
+}
+
+/* Whole registers as the instruction leaves them: leaf in *rax, subleaf in *rcx. */
+static inline void cpuid_full(uint64_t *rax, uint64_t *rbx, uint64_t *rcx, uint64_t *rdx)
+{
+    uint64_t a = *rax, b, c = *rcx, d;
+    asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    *rax = a;
+    *rbx = b;
+    *rcx = c;
+    *rdx = d;
 }
 
 /* #GP where the CPU has no such MSR: rdmsr_safe() (arch/x86/exception.h) is for those */
@@ -61,6 +73,18 @@ CONTROL_REGISTER(2)
 CONTROL_REGISTER(3)
 CONTROL_REGISTER(4)
 
+static inline uint64_t read_dr6(void)
+{
+    uint64_t value;
+    asm volatile("mov %%dr6, %0" : "=r"(value));
+    return value;
+}
+
+static inline void write_dr6(uint64_t value)
+{
+    asm volatile("mov %0, %%dr6" : : "r"(value));
+}
+
 static inline uint8_t inb(uint16_t port)
 {
     uint8_t value;
@@ -93,6 +117,11 @@ static inline void lgdt(const struct descriptor_pointer *pointer)
 static inline void lidt(const struct descriptor_pointer *pointer)
 {
     asm volatile("lidt %0" : : "m"(*pointer));
+}
+
+static inline void sidt(struct descriptor_pointer *pointer)
+{
+    asm volatile("sidt %0" : "=m"(*pointer));
 }
 
 static inline void ltr(uint16_t selector)

@@ -162,13 +162,7 @@ static inline bool vmm_cpuid_is_plain(uint32_t leaf)
 /* The CPU's own answer; CPUID clears the upper halves of its four registers (SDM vol. 2). */
 static inline void vmm_cpuid_plain(struct guest_regs *regs)
 {
-    uint64_t rax = regs->rax, rbx, rcx = regs->rcx, rdx;
-
-    asm volatile("cpuid" : "+a"(rax), "=b"(rbx), "+c"(rcx), "=d"(rdx));
-    regs->rax = rax;
-    regs->rbx = rbx;
-    regs->rcx = rcx;
-    regs->rdx = rdx;
+    cpuid_full(&regs->rax, &regs->rbx, &regs->rcx, &regs->rdx);
 }
 
 /* RDMSR and WRMSR that the bitmap lets exit. */

@@ -75,7 +75,7 @@ void vcpu_set_init(void)
     vmwrite_natural(VMCS_GUEST_RSP, 0);
     vmwrite_natural(VMCS_GUEST_RFLAGS, RFLAGS_FIXED);
     vmwrite_natural(VMCS_GUEST_DR7, DR7_RESET);
-    asm volatile("mov %0, %%dr6" : : "r"((uint64_t)DR6_RESET));
+    write_dr6(DR6_RESET);
     write_cr2(0);
     vmwrite64(VMCS_GUEST_DEBUGCTL, 0);
     vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, 0);

@@ -45,15 +45,6 @@ void vmx_entry_failed(void)
     crash("VM entry failed with instruction error %u: %s", error, vmx_instruction_error(error));
 }
 
-/* False for a field that this CPU doesn't have. */
-static bool vmread_field(uint64_t encoding, uint64_t *value)
-{
-    bool failed;
-
-    asm volatile("vmread %2, %1" : "=@ccbe"(failed), "=r"(*value) : "r"(encoding));
-    return !failed;
-}
-
 /* The counters that IA32_PERF_GLOBAL_CTRL has a bit for (vol. 2, CPUID 0AH), and PERF_METRICS */
 static uint64_t perf_global_ctrl_bits(void)
 {
@@ -71,7 +62,7 @@ static void read_image(struct entry_image *image)
     image->linear_bits = widths >> 8 & 0xff;
     image->perf_global_ctrl = perf_global_ctrl_bits();
     for (enum vmcs_index i = 0; i < VMCS_FIELDS; i++)
-        if (!vmread_field(vmcs_field_encoding(i), &image->value[i]))
+        if (!vmread_safe(vmcs_field_encoding(i), &image->value[i]))
             image->value[i] = 0;
 }
 

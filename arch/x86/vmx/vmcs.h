@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "arch/x86/vmx/vmx_instr.h"
 #include "lib/compiler.h"
 
 /* Appendix B: bits 14:13 of an encoding are the width, 11:10 the area */
@@ -36,30 +37,6 @@ enum vmcs_field_natural {
 #define FIELD_NATURAL(area, encoding, name) VMCS_##name = encoding,
 #include "arch/x86/vmx/vmcs_fields.def"
 };
-
-static inline uint64_t vmread_raw(uint64_t encoding)
-{
-    uint64_t value;
-    asm volatile("vmread %1, %0" : "=rm"(value) : "r"(encoding) : "cc");
-    return value;
-}
-
-/* A VMWRITE of a field that the CPU doesn't have or that is read-only fails: a defect, reported there. */
-noreturn void vmwrite_failed(uint64_t encoding, uint64_t value);
-
-static inline void vmwrite_raw(uint64_t encoding, uint64_t value)
-{
-    bool failed;
-    asm volatile("vmwrite %2, %1" : "=@ccbe"(failed) : "r"(encoding), "rm"(value) : "memory");
-    if (__builtin_expect(failed, 0))
-        vmwrite_failed(encoding, value);
-}
-
-/* For the hottest path: a field that is there on every CPU and can be written, so no check. */
-static inline void vmwrite_sure(uint64_t encoding, uint64_t value)
-{
-    asm volatile("vmwrite %1, %0" : : "r"(encoding), "rm"(value) : "cc", "memory");
-}
 
 #define VMCS_ACCESSORS(width, type, field_type)                                                                        \
     static inline type vmread##width(field_type field)                                                                 \

@@ -62,7 +62,7 @@ void vmcs_set_host_state(void)
     struct cpu *cpu = cpu_this();
     struct descriptor_pointer idt;
 
-    asm volatile("sidt %0" : "=m"(idt));
+    sidt(&idt);
     vmwrite_natural(VMCS_HOST_CR0, read_cr0());
     vmwrite_natural(VMCS_HOST_CR3, read_cr3());
     vmwrite_natural(VMCS_HOST_CR4, read_cr4());

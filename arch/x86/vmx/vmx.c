@@ -187,18 +187,6 @@ static void enable_vmx(void)
         write_cr4(read_cr4() | CR4_OSXSAVE); /* for the guest's XSETBV */
 }
 
-/* The VMX instructions that take a physical address in memory; VMfail shows in CF or ZF (30.2). */
-#define VMX_ADDRESS_INSTRUCTION(name)                                                                                  \
-    static bool name(uint64_t physical)                                                                                \
-    {                                                                                                                  \
-        bool failed;                                                                                                   \
-        asm volatile(#name " %1" : "=@ccbe"(failed) : "m"(physical) : "memory");                                       \
-        return !failed;                                                                                                \
-    }
-VMX_ADDRESS_INSTRUCTION(vmxon)
-VMX_ADDRESS_INSTRUCTION(vmclear)
-VMX_ADDRESS_INSTRUCTION(vmptrld)
-
 bool virt_start_cpu(struct error *error)
 {
     struct cpu *cpu = cpu_this();
@@ -244,16 +232,9 @@ void virt_intercept_msr(uint32_t index, bool read, bool write)
         __atomic_fetch_and(bitmap, (uint8_t)~mask, __ATOMIC_RELAXED);
 }
 
-/* INVEPT (chapter 30), type 1: this EPT pointer's translations */
 void vcpu_flush_ept(uint64_t pointer)
 {
-    struct {
-        uint64_t pointer, reserved;
-    } descriptor = {pointer, 0};
-    bool failed;
-
-    asm volatile("invept %1, %2" : "=@ccbe"(failed) : "m"(descriptor), "r"((uint64_t)1) : "memory");
-    (void)failed; /* only an invalid type or pointer fails, and the pointer is the VMCS's own */
+    invept(INVEPT_SINGLE_CONTEXT, pointer);
 }
 
 void vcpu_set_ept(uint64_t pointer)

@@ -69,14 +69,11 @@ static bool decode_cr(const struct guest_regs *regs, struct vm_exit *out)
 /* 27.1: an exception that exits has not written CR2 or DR6; the guest that gets it after all must find them written. */
 static void finish_exception(const struct vm_exit *exit)
 {
-    uint64_t dr6;
-
     if (exit->exception.vector == VECTOR_PF)
         write_cr2(exit->qualification);
     if (exit->exception.vector != VECTOR_DB)
         return;
-    asm volatile("mov %%dr6, %0" : "=r"(dr6));
-    asm volatile("mov %0, %%dr6" : : "r"(dr6 | exit->qualification));
+    write_dr6(read_dr6() | exit->qualification);
 }
 
 static void decode_exception(struct vm_exit *out)
