@@ -66,9 +66,11 @@ static bool read_boot_information(uint32_t magic, uint32_t physical)
 static void start_first_console(void)
 {
     struct framebuffer mode = framebuffer_ega_text();
+    struct console_words words;
 
     options_parse("", &options);
-    console_init(options.serial);
+    must(console_words_parse(options.console, &words, &error));
+    console_init(words);
     console_set_screen(&mode, phys_map(mode.address, range_size(framebuffer_range(&mode))));
 }
 
@@ -100,10 +102,18 @@ static void start_screen(void)
 
 static void start_consoles(void)
 {
+    struct console_words words;
+    bool known;
+
     start_screen();
     options_parse(info.command_line, &options);
     log_set_console_level(options.log_level);
-    console_init(options.serial);
+    known = console_words_parse(options.console, &words, &error);
+    if (!options.serial)
+        words.port = 0;
+    console_init(words);
+    if (!known)
+        log_warning("%s", error.text);
     log_info("Plinth " PLINTH_VERSION ", loaded by %s", info.loader_name);
 }
 

@@ -53,9 +53,10 @@ static const struct option table[] = {
     {"scrub", CHOICES, "auto, on or off", CHOICE_AUTO, FIELD(scrub)},
     {"ledger", {[false] = "0", [true] = "1"}, "0 or 1", false, FIELD(ledger)},
     {"watch", {NULL}, "ADDRESS+LENGTH:RIGHTS, see README.md", 0, TEXT_FIELD(watch, "")},
+    {"console", {NULL}, "", 0, TEXT_FIELD(console, "com1,passthrough")},
 };
 
-#define OPTION_NAMES "ap_start, on_crash, log, serial, l1d_flush, verw, scrub, ledger and watch"
+#define OPTION_NAMES "ap_start, on_crash, log, serial, l1d_flush, verw, scrub, ledger, watch and console"
 
 struct options options;
 

@@ -94,6 +94,7 @@ static void park(void)
     cpu_this()->nmi_count = 0; /* a CPU that waits for a SIPI takes no NMI (8.4.2) */
     shootdown_awake(cpu_this());
     vcpu_set_startup(vector);
+    __atomic_store_n(&cpu_this()->slow_work, 1, __ATOMIC_RELEASE); /* the kick may have been for more than the SIPI */
     if (__atomic_add_fetch(&started_count, 1, __ATOMIC_ACQ_REL) == cpu_count && mode == AP_START_ICR)
         apic_trap_remove();
 }

@@ -10,6 +10,8 @@
 #include "vmm/ap_start.h"
 #include "vmm/apic_trap.h"
 #include "vmm/guest_watch.h"
+#include "vmm/monitor.h"
+#include "vmm/ports.h"
 #include "vmm/shootdown.h"
 
 enum exit_action vmm_xsetbv(const struct guest_regs *regs)
@@ -103,6 +105,11 @@ enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit)
         return handle_nmi_window();
     case VM_EXIT_EXCEPTION:
         return handle_exception(exit);
+    case VM_EXIT_PORT:
+        return port_exit(regs, exit);
+    case VM_EXIT_POLL:
+        monitor_poll();
+        return ACTION_RESUME;
     case VM_EXIT_STEPPED:
         memory_stepped(purpose);
         return ACTION_RESUME;
@@ -129,6 +136,7 @@ void vmm_slow_work(struct cpu *cpu)
     __atomic_store_n(&cpu->slow_work, 0, __ATOMIC_SEQ_CST);
     shootdown_catch_up(cpu);
     ap_start_handle_mailbox();
+    monitor_slow_work(cpu);
     if (__atomic_exchange_n(&cpu->nmi_count, 0, __ATOMIC_ACQ_REL))
         vcpu_inject_nmi();
 }
@@ -168,7 +176,7 @@ bool vmm_init(struct pool *pool, struct ept *ept, const struct mtrr_state *mtrr,
         cpuid_log_ledger();
         msr_log_ledger();
     }
-    if (!ap_start_init(acpi, error) || !apic_trap_init(error))
+    if (!ap_start_init(acpi, error) || !apic_trap_init(error) || !monitor_init(error))
         return false;
     guest_watch_arm(options.watch);
     return true;
@@ -179,12 +187,15 @@ void vmm_run_boot_cpu(const struct entry32 *entry)
     vcpu_set_first();
     vcpu_set_entry32(entry);
     shootdown_awake(cpu_this());
+    vcpu_set_port_intercepts();
+    monitor_start();
     virt_launch();
 }
 
 void vmm_run_application_cpu(void)
 {
     vcpu_set_first();
+    vcpu_set_port_intercepts();
     ap_start_wait();
     virt_launch();
 }

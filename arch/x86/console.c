@@ -1,20 +1,15 @@
-/* Where log lines go: COM1, and the screen until the guest has it. */
+/* Where log lines go: the serial line, and the screen until the guest has it. */
 #include "arch/x86/console.h"
 
-#include "arch/x86/uart.h"
+#include "arch/x86/serial.h"
 #include "lib/log.h"
 
-enum { COM1 = 0x3f8 };
-
-static struct uart com1;
 static struct screen screen;
 static bool screen_is_ours;
 
-void console_init(bool serial)
+void console_init(struct console_words words)
 {
-    com1.present = false;
-    if (serial)
-        uart_init(&com1, COM1);
+    serial_init(words);
 }
 
 void console_set_screen(const struct framebuffer *mode, void *memory)
@@ -38,16 +33,12 @@ void console_seize_screen(void)
 
 void console_write(const char *text, size_t length)
 {
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] == '\n')
-            uart_put(&com1, '\r');
-        uart_put(&com1, text[i]);
-    }
+    serial_write(text, length);
     if (screen_is_ours)
         screen_write(&screen, text, length);
 }
 
 void console_flush(void)
 {
-    uart_flush(&com1);
+    serial_flush();
 }

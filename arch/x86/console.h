@@ -1,11 +1,12 @@
-/* The consoles: COM1 and the screen. Any CPU, root mode; the log's lock keeps lines whole. */
+/* The consoles: a serial line and the screen. Any CPU, root mode; the log's lock keeps lines whole. */
 #pragma once
 
+#include "arch/x86/console_words.h"
 #include "arch/x86/framebuffer.h"
 #include "lib/compiler.h"
 
 /* Finds out whether the serial line is there: the UART answers its scratch register. */
-void console_init(bool serial);
+void console_init(struct console_words serial);
 
 /* Lines go to this screen too, from its top on; `memory` is where it is mapped, NULL if there is none. Boot only. */
 void console_set_screen(const struct framebuffer *mode, void *memory);

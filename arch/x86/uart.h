@@ -3,13 +3,25 @@
 
 #include "lib/compiler.h"
 
+enum { UART_KEPT_MAX = 512 };
+
 struct uart {
     uint16_t port;
     bool present;
+    bool keeps;   /* what comes in while it sends is kept for uart_get(); else it is somebody else's */
     uint8_t room; /* characters that fit into the FIFO without looking again */
+    struct {
+        uint8_t status, byte;
+    } kept[UART_KEPT_MAX]; /* a ring */
+    uint16_t kept_first, kept_count;
 };
 
 /* 115200 baud, 8N1, FIFOs on, interrupts off. present is false where nothing answers. */
 void uart_init(struct uart *uart, uint16_t port);
 void uart_put(struct uart *uart, char character);
 void uart_flush(struct uart *uart);
+
+enum uart_input { UART_NOTHING, UART_BYTE, UART_BREAK, UART_GARBLED };
+/* What has come in: at most one byte a call. A break is no byte, and garbled is one with a framing or parity error or
+ * behind others that were lost. */
+enum uart_input uart_get(struct uart *uart, uint8_t *byte);

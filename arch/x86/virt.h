@@ -28,6 +28,8 @@ enum vm_exit_kind {
     VM_EXIT_NMI,
     VM_EXIT_NMI_WINDOW,
     VM_EXIT_EXCEPTION,
+    VM_EXIT_PORT,
+    VM_EXIT_POLL,    /* the time given to vcpu_poll_in() is over */
     VM_EXIT_STEPPED, /* the one instruction of vcpu_step_begin() was executed */
     VM_EXIT_INIT,
     VM_EXIT_STARTUP,
@@ -57,6 +59,12 @@ struct vm_exit {
             uint32_t error;
         } exception;
         uint8_t startup_vector;
+        struct {
+            uint16_t number;
+            uint8_t size; /* bytes: 1, 2, 4 */
+            bool in;      /* IN, INS; else OUT, OUTS */
+            bool string;  /* INS, OUTS */
+        } port;
     };
 };
 
@@ -103,6 +111,16 @@ noreturn void virt_launch(void);
 /* MSR accesses that exit: all CPUs share the bitmap; takes effect at once. Boot, or any CPU later. */
 void virt_intercept_msr(uint32_t index, bool read, bool write);
 
+/* Accesses to `count` I/O ports from `first` on exit. Boot, after virt_init(). */
+must_check bool virt_intercept_ports(uint16_t first, uint16_t count, struct error *error);
+/* This CPU begins to heed that; before its first entry. */
+void vcpu_set_port_intercepts(void);
+
+/* Can the guest's time on a CPU be limited? */
+bool virt_can_poll(void);
+/* VM_EXIT_POLL comes after so much of the guest's time; once, so the handler asks again. Only if virt_can_poll(). */
+void vcpu_poll_in(uint32_t microseconds);
+
 /* The table that this CPU's vCPU walks: the shared one's pointer, or a view's. */
 void vcpu_set_ept(uint64_t pointer);
 
@@ -141,6 +159,26 @@ void virt_kick(struct cpu *cpu);
 
 /* Halts this CPU until virt_kick(), unless that has come since the last call. May return early. */
 void virt_sleep_unless_kicked(void);
+
+struct vcpu_segment {
+    uint16_t selector;
+    uint32_t limit, rights; /* rights as in the VMCS (SDM vol. 3, table 24-2) */
+    uint64_t base;
+};
+enum { VCPU_ES, VCPU_CS, VCPU_SS, VCPU_DS, VCPU_FS, VCPU_GS, VCPU_LDTR, VCPU_TR, VCPU_SEGMENTS };
+
+struct vcpu_registers {
+    struct guest_regs general;
+    uint64_t rip, rsp, rflags, cr0, cr2, cr3, cr4, efer, dr7; /* control registers as the guest sees them */
+    uint64_t gdt_base, idt_base;
+    uint32_t gdt_limit, idt_limit;
+    uint32_t activity, interruptibility; /* SDM vol. 3, 24.4.2 */
+    struct vcpu_segment segments[VCPU_SEGMENTS];
+};
+void vcpu_get_registers(struct vcpu_registers *out);
+
+/* The name of a reason for exits, NULL if there is none of that number. */
+const char *virt_exit_name(uint32_t reason);
 
 /* Exits of one reason on one CPU so far, and TSC ticks spent on them. Any CPU. False: no such reason. */
 must_check bool virt_statistics(uint32_t cpu, uint32_t reason, uint64_t *exits, uint64_t *ticks);

@@ -37,6 +37,7 @@ static const struct test tests[] = {
     {"block", test_block, true},
     {"watch", test_watch, true},
     {"triple", test_triple, true},
+    {"hang", test_hang, true},
     {"bench", test_bench, true},
     {"benchsmp", test_benchsmp, true},
 };

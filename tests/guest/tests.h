@@ -44,3 +44,4 @@ void test_benchsmp(void);
 void test_block(void);
 void test_watch(void);
 void test_triple(void);
+void test_hang(void);

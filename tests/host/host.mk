@@ -15,6 +15,7 @@ FUZZ_SECONDS ?= 20
 PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
 	boot/multiboot2.c \
 	arch/x86/acpi.c \
+	arch/x86/console_words.c \
 	arch/x86/font.c \
 	arch/x86/framebuffer.c \
 	arch/x86/guest_walk.c \
@@ -23,7 +24,9 @@ PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
 	arch/x86/vmx/entry_*.c \
 	arch/x86/vmx/vmx_decode.c \
 	vmm/*_policy.c \
-	vmm/ap_mailbox.c))
+	vmm/ap_mailbox.c \
+	vmm/line_edit.c \
+	vmm/monitor_command.c))
 
 HOST_CFLAGS := -std=gnu11 -g -O1 -Wall -Wextra -Werror -Wstrict-prototypes -Wshadow -fno-omit-frame-pointer -MMD -MP -I.
 HOST_ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all

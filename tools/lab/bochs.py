@@ -27,7 +27,7 @@ memory: guest={memory}, host={host_memory}
 ata0-master: {drive}
 boot: {boot}
 com1: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
-clock: sync=none, time0=1700000000
+{com2}clock: sync=none, time0=1700000000
 log: {log}
 panic: action=fatal
 error: action=report
@@ -45,19 +45,21 @@ def start(config):
     if not shutil.which(PROGRAM):
         raise LabError(f"{PROGRAM} is not installed: run tools/setup")
     listener, port = listen()
+    second, second_port = listen() if config.com2 else (None, None)
     rc = config.directory / "bochsrc"
-    rc.write_text(configuration(config, port))
+    rc.write_text(configuration(config, port, second_port))
     commands = config.directory / "debugger.rc"  # Debian's Bochs has its debugger built in, which waits at a prompt
     commands.write_text("c\n")
-    return Running([PROGRAM, "-q", "-f", rc, "-rc", commands], listener, config.directory)
+    return Running([PROGRAM, "-q", "-f", rc, "-rc", commands], listener, config.directory, second)
 
 
-def configuration(config, port):
+def configuration(config, port, second_port=None):
     """The bochsrc of a machine."""
     return CONFIGURATION.format(
         bios=config.bios or BIOS, vga_bios=VGA_BIOS, model=config.model or DEFAULT_MODEL, cpus=config.cpus, ips=config.ips,
         quantum=QUANTUM, ignore_bad_msrs=int(config.ignore_bad_msrs), memory=config.memory,
         host_memory=min(config.memory, HOST_MEMORY_MAX), drive=drive(config), boot="disk" if config.disk else "cdrom", port=port,
+        com2=f"com2: enabled=1, mode=socket-client, dev=127.0.0.1:{second_port}\n" if second_port else "",
         log=config.directory / "bochs.log", port_e9=int(config.port_e9))
 
 

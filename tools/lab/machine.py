@@ -28,41 +28,18 @@ class Config:
     firmware: str = "bios"  # QEMU only: "bios" or "uefi"
     bios: Path = None  # Bochs only: firmware other than its own
     ignore_bad_msrs: bool = True  # Bochs only: reading an unknown MSR gives 0, not #GP
+    com2: bool = False  # Bochs only: a second serial port, the machine's .com2
     port_e9: bool = False  # Bochs only: port 0xe9 writes to the emulator's own output
 
 
-class Running:
-    """A started machine. Use it in a `with` block: the process never outlives the block."""
+class Line:
+    """The other end of a machine's serial port: a connected socket, and all that has come over it."""
 
-    def __init__(self, words, listener, directory):
-        self.started = time.monotonic()
-        self.log = directory / "console.log"
-        self.text = ""  # all of the console, without carriage returns
+    def __init__(self, connection, log):
+        self.console = connection
+        self.sink = open(log, "wb")
+        self.text = ""  # without carriage returns
         self.seen = 0  # how much of it wait() has matched
-        self.output = open(directory / "emulator.out", "wb")
-        self.process = subprocess.Popen(
-            [*DIE_WITH_US, *map(str, words)], stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT,
-            cwd=directory, start_new_session=True)
-        self.console = self.accept(listener)
-        self.sink = open(self.log, "wb")
-
-    def accept(self, listener):
-        """The serial port's connection; an emulator that ends before it connects says why in its output."""
-        with listener:
-            deadline = time.monotonic() + CONNECT_SECONDS
-            while time.monotonic() < deadline:
-                if select.select([listener], [], [], 0.1)[0]:
-                    return listener.accept()[0]
-                if self.process.poll() is not None:
-                    break
-        self.stop_process()
-        raise LabError(f"the emulator did not start:\n{Path(self.output.name).read_text(errors='replace')[-2000:]}")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *unused):
-        self.stop()
 
     def read(self, timeout):
         """What the machine wrote to its console within the timeout (seconds); None when it has ended."""
@@ -99,6 +76,43 @@ class Running:
             if left <= 0 or self.read(left) is None:
                 return None
 
+    def close(self):
+        """Hang up."""
+        self.console.close()
+        self.sink.close()
+
+
+class Running(Line):
+    """A started machine. Use it in a `with` block: the process never outlives the block."""
+
+    def __init__(self, words, listener, directory, second=None):
+        self.started = time.monotonic()
+        self.log = directory / "console.log"
+        self.output = open(directory / "emulator.out", "wb")
+        self.process = subprocess.Popen(
+            [*DIE_WITH_US, *map(str, words)], stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT,
+            cwd=directory, start_new_session=True)
+        super().__init__(self.accept(listener), self.log)
+        self.com2 = Line(self.accept(second), directory / "com2.log") if second else None
+
+    def accept(self, listener):
+        """The serial port's connection; an emulator that ends before it connects says why in its output."""
+        with listener:
+            deadline = time.monotonic() + CONNECT_SECONDS
+            while time.monotonic() < deadline:
+                if select.select([listener], [], [], 0.1)[0]:
+                    return listener.accept()[0]
+                if self.process.poll() is not None:
+                    break
+        self.stop_process()
+        raise LabError(f"the emulator did not start:\n{Path(self.output.name).read_text(errors='replace')[-2000:]}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.stop()
+
     def wait_end(self, timeout):
         """Read on until the machine ends. Says whether it did within the timeout (seconds)."""
         deadline = time.monotonic() + timeout
@@ -128,8 +142,9 @@ class Running:
     def stop(self):
         """End the machine, whatever its state."""
         self.stop_process()
-        self.console.close()
-        self.sink.close()
+        self.close()
+        if self.com2:
+            self.com2.close()
 
 
 def listen():

@@ -20,6 +20,13 @@ const char *vmx_exit_name(uint32_t reason)
     return "unknown";
 }
 
+const char *virt_exit_name(uint32_t reason)
+{
+    const char *name = vmx_exit_name(reason);
+
+    return name[0] == 'u' ? NULL : name; /* "unknown"; the SDM's names are in capitals */
+}
+
 const char *vmx_instruction_error(uint32_t error)
 {
     switch (error) {

@@ -102,7 +102,8 @@ bool vmx_step_end(struct vcpu *vcpu, uint32_t reason)
     case STEP_NONE:
         return false;
     case STEP_PREEMPTION_TIMER:
-        vmwrite32(VMCS_PIN_BASED_CONTROLS, vmread32(VMCS_PIN_BASED_CONTROLS) & ~(uint32_t)PIN_PREEMPTION_TIMER);
+        if (!vcpu->polls) /* else the timer, which has run out, makes for a look a little early */
+            vmwrite32(VMCS_PIN_BASED_CONTROLS, vmread32(VMCS_PIN_BASED_CONTROLS) & ~(uint32_t)PIN_PREEMPTION_TIMER);
         return reason == EXIT_PREEMPTION_TIMER;
     case STEP_TRAP_FLAG:
         return end_trap_flag(vcpu, reason);

@@ -20,6 +20,7 @@ struct vcpu {
     uint64_t vmxon_physical, vmcs_physical;
     bool vmcs_current;    /* VMREAD works */
     enum step_means step; /* step.c */
+    bool polls;           /* poll.c: the preemption timer is in use */
     struct {
         uint64_t rflags, debugctl;
         uint32_t interruptibility;

@@ -115,6 +115,18 @@ static void decode_nmi_window(struct vm_exit *out)
     vmwrite32(VMCS_PRIMARY_CONTROLS, vmread32(VMCS_PRIMARY_CONTROLS) & ~(uint32_t)PRIMARY_NMI_WINDOW_EXITING);
 }
 
+/* Table 27-5 "Exit Qualification for I/O Instructions" */
+static void decode_port(struct vm_exit *out)
+{
+    uint64_t q = out->qualification;
+
+    out->kind = VM_EXIT_PORT;
+    out->port.number = (uint16_t)(q >> 16);
+    out->port.size = (uint8_t)((q & 7) + 1);
+    out->port.in = q & BIT(3);
+    out->port.string = q & BIT(4);
+}
+
 static enum vm_exit_kind plain_kind(enum exit_reason reason)
 {
     switch (reason) {
@@ -126,6 +138,8 @@ static enum vm_exit_kind plain_kind(enum exit_reason reason)
         return VM_EXIT_TASK_SWITCH;
     case EXIT_CPUID:
         return VM_EXIT_CPUID;
+    case EXIT_PREEMPTION_TIMER:
+        return VM_EXIT_POLL;
     case EXIT_INVD:
         return VM_EXIT_INVD;
     case EXIT_VMCALL:
@@ -156,6 +170,7 @@ static enum vm_exit_kind plain_kind(enum exit_reason reason)
     case EXIT_SIPI:
     case EXIT_NMI_WINDOW:
     case EXIT_CR_ACCESS:
+    case EXIT_IO_INSTRUCTION:
     case EXIT_EPT_VIOLATION: /* decoded by vmx_decode() itself */
     case EXIT_EXTERNAL_INTERRUPT:
     case EXIT_IO_SMI:
@@ -167,7 +182,6 @@ static enum vm_exit_kind plain_kind(enum exit_reason reason)
     case EXIT_RDTSC:
     case EXIT_RSM:
     case EXIT_MOV_DR:
-    case EXIT_IO_INSTRUCTION:
     case EXIT_ENTRY_FAILURE_GUEST_STATE:
     case EXIT_ENTRY_FAILURE_MSR_LOADING:
     case EXIT_MWAIT:
@@ -182,7 +196,6 @@ static enum vm_exit_kind plain_kind(enum exit_reason reason)
     case EXIT_LDTR_TR_ACCESS:
     case EXIT_EPT_MISCONFIGURATION:
     case EXIT_RDTSCP:
-    case EXIT_PREEMPTION_TIMER:
     case EXIT_WBINVD:
     case EXIT_APIC_WRITE:
     case EXIT_RDRAND:
@@ -218,6 +231,8 @@ void vmx_decode(uint32_t reason, const struct guest_regs *regs, struct vm_exit *
         decode_nmi_window(out);
     else if ((reason & EXIT_REASON_BASIC) == EXIT_EPT_VIOLATION)
         vmx_decode_violation(reason, out);
+    else if ((reason & EXIT_REASON_BASIC) == EXIT_IO_INSTRUCTION)
+        decode_port(out);
     else if ((reason & EXIT_REASON_BASIC) == EXIT_CR_ACCESS)
         out->kind = decode_cr(regs, out) ? VM_EXIT_CR_WRITE : VM_EXIT_UNEXPECTED;
     else if ((reason & EXIT_REASON_BASIC) == EXIT_SIPI) {

@@ -1,0 +1,22 @@
+/* What the option console= says: which serial line, and whose it is. Pure. */
+#pragma once
+
+#include "lib/compiler.h"
+#include "lib/error.h"
+
+enum console_owner {
+    CONSOLE_OWN,         /* own: Plinth has it for log and monitor; for the guest there is none */
+    CONSOLE_PASSTHROUGH, /* passthrough: the guest has it, and Plinth writes its lines there too */
+};
+
+struct console_words {
+    uint16_t port; /* 0: no serial console */
+    enum console_owner owner;
+};
+
+/*
+ * "com1".."com4" or a port ("0x2f8"), then ",own" or ",passthrough"; "none" for no serial console.
+ * Without the second word com1 is the guest's and any other line Plinth's own. False: *error says what is possible,
+ * and *out is as for "com1".
+ */
+must_check bool console_words_parse(const char *text, struct console_words *out, struct error *error);

@@ -1,0 +1,82 @@
+"""The monitor on a serial line of its own, as a person meets it; the guest is one that hangs with interrupts off."""
+
+import re
+
+import pytest
+
+import harness
+import machines
+from lab.machine import Config
+
+PROMPT = r"^plinth> \x1b\[K$"  # at the start of a row: else it is a row drawn again
+SECONDS = 30
+
+
+class Monitor:
+    """A person at the second serial port."""
+
+    def __init__(self, machine):
+        self.machine = machine
+        assert machine.com2.wait(60, PROMPT), f"no prompt:\n{machine.com2.text}\n{harness.tail(machine)}"
+
+    def ask(self, command):
+        """Type a line; what is said up to the next prompt, without the echo."""
+        return self.send(command.encode() + b"\r").split("\n", 1)[-1]
+
+    def send(self, data):
+        """Send bytes, and return all that comes up to the next prompt."""
+        line = self.machine.com2
+        start = line.seen
+        line.write(data)
+        match = line.wait(SECONDS, PROMPT)
+        assert match, f"no answer to {data!r}:\n{line.text[start:]}"
+        return line.text[start:match.start()]
+
+
+@pytest.fixture
+def hung(directory):
+    """(machine, monitor) of a guest whose CPUs all spin with interrupts off."""
+    config = Config(directory=directory, cpus=2, memory=128, ignore_bad_msrs=False, com2=True)
+    with harness.start(machines.guest_on_plinth("test=hang", "console=com2"), config) as machine:
+        monitor = Monitor(machine)
+        assert machine.wait(60, "= hang: spinning"), harness.tail(machine)
+        yield machine, monitor
+
+
+def number(text, pattern):
+    """The hexadecimal number that the pattern's group finds."""
+    return int(re.search(pattern, text)[1], 16)
+
+
+def test_hung_guest_is_stopped(hung):
+    """Both CPUs stop where they spin and go on; each line that is wrong gets one error line."""
+    machine, monitor = hung
+    spin = number(machine.text, r"hang: spin at (\S+)")
+    assert "runs or sleeps" in monitor.ask("info cpus")
+    assert monitor.ask("stop") == "stopped: 2 of 2 CPUs\n"
+    registers = monitor.ask("regs 1")
+    rip = number(registers, r"rip 0008:(\S+)")
+    assert spin <= rip < spin + 64 and "interrupts off" in registers
+    assert monitor.ask("regs 1") == registers, "it still runs"
+    assert monitor.ask("cont") == ""
+    assert monitor.ask("cont") == "error: the guest is not stopped\n"
+    for line, error in (("frobnicate", "unknown command"), ("info ept zz", "no hexadecimal address"), ("regs 7", "there is no cpu7"),
+                        ("regs 18446744073709551615", "there is no cpu18446744073709551615"), ("info msr 12345678", "has no MSR")):
+        answer = monitor.ask(line)
+        assert answer.startswith("error: ") and error in answer and answer.count("\n") == 1
+    assert "= " not in machine.com2.text, "the guest has found Plinth's serial port"
+    assert "PREEMPTION_TIMER" in monitor.ask("info exits")
+
+
+def test_any_bytes_may_come(hung):
+    """Noise, half a line, half an escape sequence, line ends of all kinds: an error line each, and the next command works."""
+    _, monitor = hung
+    noise = bytes(byte for byte in range(256) if byte not in b"\x03\x09\x0a\x0d\x1b")
+    for _ in range(4):
+        assert "bytes were no text or too many" in monitor.send(noise + b"\r")
+    assert "unknown command" in monitor.ask("x" * 100)
+    assert monitor.ask("\x1b[info version").startswith("error: ")
+    assert "^C" in monitor.send(b"half a line\x03")
+    assert "Plinth 0." in monitor.send(b"info ver\t\r")
+    assert "Plinth 0." in monitor.send(b"\x1b[A\r"), "the history has lost a line"
+    assert "Plinth 0." in monitor.send(b"info version\n")

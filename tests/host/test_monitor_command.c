@@ -1,0 +1,125 @@
+/* vmm/monitor_command.c and arch/x86/console_words.c: every command and word, and every kind of line that is none. */
+#include "tests/host/support.h"
+
+#include "arch/x86/console_words.h"
+#include "vmm/monitor_command.h"
+
+static struct monitor_command command;
+static struct error error;
+
+static void refused(const char *line, const char *why)
+{
+    assert_false(monitor_parse(line, &command, &error));
+    assert_contains(error.text, why);
+}
+
+static void commands_are_understood(void **state)
+{
+    (void)state;
+    assert_true(monitor_parse("", &command, &error) && command.verb == MONITOR_NOTHING);
+    assert_true(monitor_parse("   ", &command, &error) && command.verb == MONITOR_NOTHING);
+    assert_true(monitor_parse(" stop ", &command, &error) && command.verb == MONITOR_STOP);
+    assert_true(monitor_parse("regs", &command, &error) && command.verb == MONITOR_REGS && !command.value_count);
+    assert_true(monitor_parse("regs  10 ", &command, &error) && command.values[0] == 10 && command.value_count == 1);
+    assert_true(monitor_parse("regs 0x10", &command, &error) && command.values[0] == 16);
+    assert_true(monitor_parse("info ept ffffFFFF", &command, &error) && command.verb == MONITOR_INFO_EPT &&
+                command.values[0] == 0xffffffff);
+    assert_true(monitor_parse("info cpuid 40000001 0x2", &command, &error) && command.values[0] == 0x40000001 &&
+                command.values[1] == 2);
+    assert_true(monitor_parse("info ept 0xffffffffffffffff", &command, &error) && command.values[0] == UINT64_MAX);
+}
+
+static void wrong_lines_say_what_is_wrong(void **state)
+{
+    (void)state;
+    refused("frobnicate 1", "unknown command \"frobnicate\"");
+    refused("info", "unknown command \"info\"");
+    refused("stopp", "unknown command \"stopp\"");
+    refused("info ept", "something is missing: info ept ADDRESS");
+    refused("info ept xyz", "no hexadecimal address: \"xyz\"");
+    refused("info ept 10000000000000000", "no hexadecimal address");
+    refused("regs a", "no number: \"a\"");
+    refused("regs 18446744073709551616", "no number");
+    refused("regs 1 2", "one word too many, \"2\"");
+    refused("regs/4 1", "no format is possible here");
+    refused("regs -1", "no number");
+    refused("regs 0x", "no number");
+}
+
+static void completion_finds_what_is_common(void **state)
+{
+    const char *text;
+    size_t more;
+
+    (void)state;
+    assert_int_equal(monitor_complete("sto", 3, &text, &more), 1);
+    assert_int_equal(more, 1);
+    assert_memory_equal(text, "p", 1);
+    assert_true(monitor_complete("in", 2, &text, &more) > 5);
+    assert_int_equal(more, 3);
+    assert_memory_equal(text, "fo ", 3);
+    assert_int_equal(monitor_complete("info m", 6, &text, &more), 3);
+    assert_int_equal(more, 0);
+    assert_int_equal(monitor_complete("stop", 4, &text, &more), 1);
+    assert_int_equal(more, 0);
+    assert_int_equal(monitor_complete("zzz", 3, &text, &more), 0);
+}
+
+static void help_lists_every_command(void **state)
+{
+    char line[120];
+    unsigned count = 0;
+
+    (void)state;
+    while (monitor_help("", count, line, sizeof(line))) {
+        assert_true(strlen(line) > 29);
+        count++;
+    }
+    assert_true(count > 10);
+    assert_true(monitor_help("info e", 1, line, sizeof(line)));
+    assert_contains(line, "info exits [CPU]");
+    assert_false(monitor_help("info e", 2, line, sizeof(line)));
+}
+
+static void console_is(const char *text, uint16_t port, enum console_owner owner)
+{
+    struct console_words words;
+
+    assert_true(console_words_parse(text, &words, &error));
+    assert_int_equal(words.port, port);
+    if (port)
+        assert_int_equal(words.owner, owner);
+}
+
+static void console_words_are_understood(void **state)
+{
+    static const char *const wrong[] = {"",        "com",      "com5", "com1,", "com1,x", "0x",
+                                        "0xfffff", "none,own", "COM1", "0x0",   "com1own"};
+
+    (void)state;
+    console_is("com1", 0x3f8, CONSOLE_PASSTHROUGH);
+    console_is("com1,own", 0x3f8, CONSOLE_OWN);
+    console_is("com2", 0x2f8, CONSOLE_OWN);
+    console_is("com3,passthrough", 0x3e8, CONSOLE_PASSTHROUGH);
+    console_is("com4", 0x2e8, CONSOLE_OWN);
+    console_is("0x5000", 0x5000, CONSOLE_OWN);
+    console_is("none", 0, CONSOLE_OWN);
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        struct console_words words;
+
+        assert_false(console_words_parse(wrong[i], &words, &error));
+        assert_contains(error.text, "use com1");
+        assert_int_equal(words.port, 0x3f8);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(commands_are_understood),         cmocka_unit_test(wrong_lines_say_what_is_wrong),
+        cmocka_unit_test(completion_finds_what_is_common), cmocka_unit_test(help_lists_every_command),
+        cmocka_unit_test(console_words_are_understood),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,231 @@
+/* The monitor's conversation: what comes in over the serial line, to whom it goes, and what is said. */
+#include "vmm/monitor.h"
+
+#include "arch/x86/clock.h"
+#include "arch/x86/console.h"
+#include "arch/x86/crash.h"
+#include "arch/x86/instr.h"
+#include "arch/x86/reset.h"
+#include "arch/x86/serial.h"
+#include "arch/x86/virt.h"
+#include "lib/format.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include "vmm/line_edit.h"
+#include "vmm/shootdown.h"
+
+/* While somebody is writing the line is looked at often enough for a UART's 16 bytes at 115200 baud (1.4 ms). */
+enum { IDLE_US = 50000, BUSY_US = 1000, BUSY_FOR_MS = 2000, BYTE_WAIT_US = 300 };
+enum { TALK_MAX = 256, SERIAL_PORTS = 8, BYTES_A_POLL_MAX = 512 };
+
+static const char prompt[] = "plinth> ";
+static struct line_edit line;
+static bool has_input;
+static uint64_t busy_until;
+
+void monitor_say(const char *format, ...)
+{
+    char text[TALK_MAX + 1];
+    va_list args;
+    size_t length;
+
+    va_start(args, format);
+    length = vformat_text(text, TALK_MAX, format, args);
+    va_end(args);
+    if (length > TALK_MAX - 1)
+        length = TALK_MAX - 1;
+    text[length] = '\n';
+    text[length + 1] = '\0';
+    serial_talk(text);
+}
+
+bool monitor_init(struct error *error)
+{
+    if (!serial_is_own())
+        return true;
+    has_input = virt_can_poll();
+    if (!has_input)
+        log_warning("monitor: this CPU has no VMX-preemption timer that can be saved: there is no input");
+    return virt_intercept_ports(serial_port(), SERIAL_PORTS, error);
+}
+
+/* What stands in the terminal's row when the prompt is there: for log lines that come in between. */
+static void show(void)
+{
+    char text[sizeof(prompt) + LINE_MAX_CHARACTERS];
+
+    format_text(text, sizeof(text), "%s%s", prompt, line.text);
+    serial_set_row(text, line.output);
+}
+
+void monitor_start(void)
+{
+    if (!has_input)
+        return;
+    monitor_say("Plinth's monitor: help lists the commands");
+    line_init(&line, prompt);
+    show();
+    vcpu_poll_in(IDLE_US);
+}
+
+static void help(void)
+{
+    char text[TALK_MAX];
+
+    for (unsigned i = 0; monitor_help("", i, text, sizeof(text)); i++)
+        monitor_say("%s", text);
+}
+
+static void reset(void)
+{
+    monitor_say("resetting the machine");
+    console_flush();
+    machine_reset();
+}
+
+static void run(const struct monitor_command *command)
+{
+    switch (command->verb) {
+    case MONITOR_NOTHING:
+        break;
+    case MONITOR_HELP:
+        help();
+        break;
+    case MONITOR_STOP:
+        monitor_stop();
+        break;
+    case MONITOR_CONT:
+        monitor_cont();
+        break;
+    case MONITOR_RESET:
+        reset();
+        break;
+    case MONITOR_REGS:
+    case MONITOR_NMI:
+        monitor_ask(command->values[0], command);
+        break;
+    case MONITOR_INFO_VERSION:
+    case MONITOR_INFO_CPUS:
+    case MONITOR_INFO_MEMORY:
+    case MONITOR_INFO_EPT:
+    case MONITOR_INFO_MTRR:
+    case MONITOR_INFO_MSR:
+    case MONITOR_INFO_CPUID:
+    case MONITOR_INFO_EXITS:
+    case MONITOR_INFO_LEDGER:
+    case MONITOR_INFO_LOG:
+        monitor_execute(command);
+        break;
+    }
+}
+
+static void run_line(void)
+{
+    struct monitor_command command;
+    struct error error;
+
+    if (monitor_parse(line.text, &command, &error))
+        run(&command);
+    else
+        monitor_say("error: %s", error.text);
+}
+
+static void complete(void)
+{
+    const char *more = NULL;
+    char text[TALK_MAX];
+    size_t length;
+    unsigned count = monitor_complete(line.text, line.cursor, &more, &length);
+
+    if (count && length) {
+        line_insert(&line, more, length);
+    } else if (count > 1) {
+        serial_set_row(NULL, "\r\n");
+        for (unsigned i = 0; monitor_help(line.text, i, text, sizeof(text)); i++)
+            monitor_say("%s", text);
+        line_redraw(&line);
+    }
+}
+
+static void answer(bool noise)
+{
+    serial_set_row(NULL, line.output);
+    if (noise)
+        monitor_say("error: %u bytes were no text or too many: the line is dropped", line.noise);
+    else
+        run_line();
+    line_begin(&line);
+}
+
+static void take(uint8_t byte)
+{
+    switch (line_feed(&line, byte)) {
+    case LINE_GOES_ON:
+        break;
+    case LINE_COMPLETE:
+        complete();
+        break;
+    case LINE_READY:
+        answer(false);
+        break;
+    case LINE_NOISE:
+        answer(true);
+        break;
+    }
+    show();
+}
+
+static void drop_line(const char *why)
+{
+    serial_set_row(NULL, "\r\n");
+    monitor_say("error: %s: the line is dropped", why);
+    line_begin(&line);
+    show();
+}
+
+/* One byte, or whatever else came instead. False: nothing did. */
+static bool take_input(void)
+{
+    uint8_t byte;
+
+    switch (serial_read(&byte)) {
+    case UART_NOTHING:
+        return false;
+    case UART_BYTE:
+        take(byte);
+        return true;
+    case UART_BREAK:
+        drop_line("a break on the serial line");
+        return true;
+    case UART_GARBLED:
+        drop_line("bytes were lost, or are both ends not at 115200 8N1");
+        return true;
+    }
+    return false;
+}
+
+/* All that has come, and what follows on its heels: a terminal that sends a whole line fills the FIFO in 1.4 ms. Not
+ * without end: noise must not hold the guest. */
+static void take_all_input(void)
+{
+    uint64_t khz = clock_tsc_khz(), end = rdtsc();
+    unsigned bytes = 0;
+
+    do {
+        if (take_input() && ++bytes < BYTES_A_POLL_MAX) {
+            busy_until = rdtsc() + khz * BUSY_FOR_MS;
+            end = rdtsc() + khz * BYTE_WAIT_US / 1000;
+        }
+        cpu_pause();
+    } while (rdtsc() < end);
+}
+
+void monitor_poll(void)
+{
+    take_all_input();
+    while (monitor_stopped() && !crash_in_progress()) {
+        shootdown_catch_up(cpu_this());
+        take_all_input();
+    }
+    vcpu_poll_in(rdtsc() < busy_until ? BUSY_US : IDLE_US);
+}

@@ -1,0 +1,52 @@
+#include "vmm/ports.h"
+
+#include "arch/x86/cpu.h"
+#include "arch/x86/instr.h"
+#include "arch/x86/serial.h"
+#include "lib/log.h"
+
+enum { SERIAL_PORTS = 8, NOTHING_THERE = 0xff };
+
+static bool is_serial(uint32_t port)
+{
+    return serial_is_own() && port >= serial_port() && port < (uint32_t)serial_port() + SERIAL_PORTS;
+}
+
+/* An access of several bytes is one to as many ports; those around the serial line's are the machine's. */
+static uint32_t read_ports(uint16_t port, unsigned size)
+{
+    uint32_t value = 0;
+
+    for (unsigned i = 0; i < size; i++)
+        value |= (uint32_t)(is_serial(port + i) ? NOTHING_THERE : inb((uint16_t)(port + i))) << (8 * i);
+    return value;
+}
+
+static void write_ports(uint16_t port, unsigned size, uint32_t value)
+{
+    for (unsigned i = 0; i < size; i++)
+        if (!is_serial(port + i))
+            outb((uint16_t)(port + i), (uint8_t)(value >> (8 * i)));
+}
+
+/* SDM vol. 2, IN: AL and AX leave the rest of RAX alone, EAX clears its upper half. */
+static void set_accumulator(struct guest_regs *regs, unsigned size, uint32_t value)
+{
+    uint64_t kept = size == 4 ? 0 : ~(((uint64_t)1 << (8 * size)) - 1);
+
+    regs->rax = (regs->rax & kept) | value;
+}
+
+enum exit_action port_exit(struct guest_regs *regs, const struct vm_exit *exit)
+{
+    if (exit->port.string) {
+        log_warning("cpu%u: the guest uses INS or OUTS at port %x, which is Plinth's: #GP", cpu_this()->index,
+                    exit->port.number);
+        return ACTION_GP; /* not carried out: a documented limit */
+    }
+    if (exit->port.in)
+        set_accumulator(regs, exit->port.size, read_ports(exit->port.number, exit->port.size));
+    else
+        write_ports(exit->port.number, exit->port.size, (uint32_t)regs->rax);
+    return ACTION_NEXT;
+}
