@@ -248,7 +248,7 @@ static void files_in_the_way_are_moved(void **state)
         machine_kernel_at(0x201000); /* the first segment goes onto its own file */
         machine_module(0x5ff000, "under the second segment");
         machine_module(0x1ff000, "under the first");
-        machine_module(13 * MIB + 16, "not on a page");
+        machine_module(MIB + 16, "not on a page, where others would go");
         machine_module(15 * MIB, "stays");
         load();
         check_two();
