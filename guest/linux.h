@@ -1,5 +1,5 @@
 /*
- * The Linux/x86 boot protocol, 2.10 and later, 32-bit entry (Documentation/x86/boot.rst). Pure: memory only through
+ * The Linux/x86 boot protocol, 2.04 and later, 32-bit entry (Documentation/x86/boot.rst). Pure: memory only through
  * phys_map(). Boot only.
  */
 #pragma once

@@ -7,13 +7,22 @@
 
 enum {
     SECTOR = 512,
-    SETUP_SECTS_DEFAULT = 4, /* what a setup_sects of 0 means */
-    VERSION_MIN = 0x020a,    /* pref_address and init_size came with it */
+    SETUP_SECTS_DEFAULT = 4,    /* what a setup_sects of 0 means */
+    VERSION_MIN = 0x0204,       /* syssize got its 4 bytes with it */
+    VERSION_INIT_SIZE = 0x020a, /* and pref_address */
+    VERSION_LAST = 0x020b,      /* of the table below: a later header is taken as long as it says it is */
     CMDLINE_SIZE_DEFAULT = 255,
+    UNPACKED_FACTOR = 3, /* what GRUB allows for a compressed kernel of before init_size, too */
 };
 
-/* A header shorter than this has no init_size. */
-static const uint32_t header_end_min = SETUP_HEADER_OFFSET + offsetof(struct setup_header, handover_offset);
+#define END_BEFORE(field) (SETUP_HEADER_OFFSET + offsetof(struct setup_header, field))
+
+/* Where the header of a protocol version ends; what follows is no field, whatever its length (the jump) says. */
+static const uint16_t header_ends[] = {
+    [0x4] = END_BEFORE(kernel_alignment), [0x5] = END_BEFORE(min_alignment),      [0x6] = END_BEFORE(hardware_subarch),
+    [0x7] = END_BEFORE(payload_offset),   [0x8] = END_BEFORE(setup_data),         [0x9] = END_BEFORE(pref_address),
+    [0xa] = END_BEFORE(handover_offset),  [0xb] = END_BEFORE(kernel_info_offset),
+};
 
 static bool is_power_of_two(uint64_t x)
 {
@@ -37,22 +46,27 @@ bool linux_recognise(const void *file, size_t size)
            memcmp((const uint8_t *)file + magic, "HdrS", 4) == 0;
 }
 
-static bool check_protocol(const struct setup_header *setup, struct error *error)
+static bool check_protocol(const struct setup_header *setup, struct linux_header *header, struct error *error)
 {
-    const uint32_t end = SETUP_HEADER_JUMP_FROM + (uint32_t)setup->jump_distance;
+    const uint32_t says = SETUP_HEADER_JUMP_FROM + (uint32_t)setup->jump_distance;
+    const bool is_late = setup->version > VERSION_LAST;
+    uint32_t least, most;
 
     if (setup->version < VERSION_MIN)
         return fail(error,
-                    "the kernel's boot protocol (version) is %u.%02u, older than 2.10: use Linux 2.6.31 or later",
+                    "the kernel's boot protocol (version) is %u.%02u, older than 2.04: use Linux 2.6.14 or later",
                     setup->version >> 8, setup->version & 0xffu);
     if (!(setup->loadflags & LOADFLAGS_LOADED_HIGH))
         return fail(error, "the kernel's loadflags %#x lack LOADED_HIGH, so it is a zImage: build a bzImage instead",
                     setup->loadflags);
-    if (end < header_end_min || end > SETUP_HEADER_END_MAX)
+    least = header_ends[setup->version < VERSION_INIT_SIZE ? setup->version & 0xff : VERSION_INIT_SIZE & 0xff];
+    most = is_late ? SETUP_HEADER_END_MAX : header_ends[setup->version & 0xff];
+    if (says < least || says > SETUP_HEADER_END_MAX)
         return fail(error,
                     "the kernel's setup header ends at %#x (jump), not between %#x and %#x: the file is damaged, "
                     "install it again",
-                    end, header_end_min, SETUP_HEADER_END_MAX);
+                    says, least, SETUP_HEADER_END_MAX);
+    header->header_end = says < most ? says : most;
     return true;
 }
 
@@ -86,7 +100,7 @@ static bool check_alignment(const struct setup_header *setup, struct linux_heade
         return fail(error,
                     "the kernel's kernel_alignment %#x is no power of two: the file is damaged, install it again",
                     setup->kernel_alignment);
-    if (setup->min_alignment == 0)
+    if (setup->min_alignment == 0 || setup->version < VERSION_INIT_SIZE)
         return true;
     if (setup->min_alignment > 31 || (uint32_t)1 << setup->min_alignment > setup->kernel_alignment)
         return fail(
@@ -97,11 +111,18 @@ static bool check_alignment(const struct setup_header *setup, struct linux_heade
     return true;
 }
 
+/* init_size counts from where the kernel will run; some loaders' own payloads leave it small or 0. */
+static uint64_t runtime_size(const struct setup_header *setup, uint64_t system_size)
+{
+    if (setup->version < VERSION_INIT_SIZE)
+        return ALIGN_UP(system_size * UNPACKED_FACTOR, PAGE_SIZE);
+    return setup->init_size > system_size ? setup->init_size : system_size;
+}
+
 static bool check_address(const struct setup_header *setup, struct linux_header *header, struct error *error)
 {
     header->pref_address = setup->pref_address;
-    /* init_size counts from where the kernel will run; some loaders' own payloads leave it small or 0 */
-    header->runtime_size = setup->init_size > header->system_size ? setup->init_size : header->system_size;
+    header->runtime_size = runtime_size(setup, header->system_size);
     if (header->pref_address != 0 && header->pref_address < MIB)
         return fail(error,
                     "the kernel's pref_address %#llx is below 1 MiB, although it is a bzImage: the file is damaged, "
@@ -109,6 +130,22 @@ static bool check_address(const struct setup_header *setup, struct linux_header 
                     (unsigned long long)header->pref_address);
     if (!header->relocatable && header->pref_address == 0)
         header->pref_address = MIB; /* boot.rst, "Loading The Rest of The Kernel" */
+    return setup->code32_start != 0 ||
+           fail(error, "the kernel's code32_start is 0, so it has no 32-bit entry: use one that has");
+}
+
+/* The file's header as far as it goes; what its version doesn't have reads as 0. */
+static bool read_header(const void *file, struct setup_header *setup, struct linux_header *header, struct error *error)
+{
+    const uint8_t *from = (const uint8_t *)file + SETUP_HEADER_OFFSET;
+    uint32_t size;
+
+    memcpy(setup, from, sizeof *setup);
+    if (!check_protocol(setup, header, error))
+        return false;
+    size = header->header_end - SETUP_HEADER_OFFSET;
+    if (size < sizeof *setup)
+        memset((uint8_t *)setup + size, 0, sizeof *setup - size);
     return true;
 }
 
@@ -120,11 +157,11 @@ bool linux_header_check(const void *file, size_t size, struct linux_header *head
         return fail(error,
                     "the kernel file has %zu bytes, less than its header (%u): the file is truncated, copy it again",
                     size, 2 * SECTOR);
-    memcpy(&setup, (const uint8_t *)file + SETUP_HEADER_OFFSET, sizeof setup);
+    if (!read_header(file, &setup, header, error))
+        return false;
     header->relocatable = setup.relocatable_kernel != 0;
     header->initrd_limit = (uint64_t)setup.initrd_addr_max + 1;
     header->cmdline_size = setup.cmdline_size ? setup.cmdline_size : CMDLINE_SIZE_DEFAULT;
-    header->header_end = SETUP_HEADER_JUMP_FROM + (uint32_t)setup.jump_distance;
-    return check_protocol(&setup, error) && check_size(&setup, size, header, error) &&
-           check_alignment(&setup, header, error) && check_address(&setup, header, error);
+    return check_size(&setup, size, header, error) && check_alignment(&setup, header, error) &&
+           check_address(&setup, header, error);
 }

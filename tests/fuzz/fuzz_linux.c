@@ -28,6 +28,7 @@ static const struct setup_header good = {
     .header = HEADER_MAGIC,
     .version = 0x020f,
     .loadflags = LOADFLAGS_LOADED_HIGH,
+    .code32_start = 0x100000,
     .initrd_addr_max = 0x7fffffff,
     .kernel_alignment = 0x4000,
     .relocatable_kernel = 1,

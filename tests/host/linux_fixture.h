@@ -107,6 +107,7 @@ static inline void header_make(void)
         .header = HEADER_MAGIC,
         .version = 0x020f,
         .loadflags = LOADFLAGS_LOADED_HIGH,
+        .code32_start = 0x100000,
         .initrd_addr_max = 0x7fffffff,
         .kernel_alignment = 0x200000,
         .relocatable_kernel = 1,
@@ -156,8 +157,9 @@ static void check_kernel(const struct boot_params *params)
 {
     const struct guest_entry *entry = &machine.entry;
     const uint64_t start = entry->kernel.start;
-    const uint64_t needs =
-        machine.header.init_size > machine.system_size ? machine.header.init_size : machine.system_size;
+    const uint64_t needs = machine.header.version < 0x20a ? ALIGN_UP(3 * machine.system_size, PAGE_SIZE)
+                           : machine.header.init_size > machine.system_size ? machine.header.init_size
+                                                                            : machine.system_size;
 
     check_place(entry->kernel);
     check_avoided(entry->kernel);
@@ -168,11 +170,13 @@ static void check_kernel(const struct boot_params *params)
     if (machine.header.relocatable_kernel) {
         assert_int_equal(start % params->hdr.kernel_alignment, 0);
         assert_true(params->hdr.kernel_alignment <= machine.header.kernel_alignment);
-        assert_true(params->hdr.kernel_alignment >=
-                    (machine.header.min_alignment ? 1u << machine.header.min_alignment : 1));
-        assert_true(start >= machine.header.pref_address);
+        assert_true(
+            params->hdr.kernel_alignment >=
+            (machine.header.min_alignment && machine.header.version >= 0x20a ? 1u << machine.header.min_alignment : 1));
+        assert_true(start >= (machine.header.version >= 0x20a ? machine.header.pref_address : MIB));
     } else {
-        assert_int_equal(start, machine.header.pref_address ? machine.header.pref_address : MIB);
+        assert_int_equal(
+            start, machine.header.version >= 0x20a && machine.header.pref_address ? machine.header.pref_address : MIB);
     }
 }
 

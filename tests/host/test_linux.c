@@ -50,6 +50,51 @@ static void protocol_2_10_suffices(void **state)
     assert_int_equal(load()->hdr.handover_offset, 0);
 }
 
+/* Each version's own header; what lies behind it (here all ones) is no field. */
+static void protocols_from_2_04_on(void **state)
+{
+    static const uint16_t ends[] = {0x230, 0x235, 0x23c, 0x248, 0x250, 0x258, 0x264, 0x268};
+
+    (void)state;
+    for (unsigned minor = 4; minor <= 11; minor++)
+        for (unsigned longer = 0; longer <= 4; longer += 4) {
+            const size_t size = ends[minor - 4] - SETUP_HEADER_OFFSET;
+
+            machine_make(512 * MIB);
+            header_make();
+            machine.header.version = (uint16_t)(0x200 + minor);
+            machine.header.jump_distance = (uint8_t)(ends[minor - 4] - 0x202 + longer);
+            memset((uint8_t *)&machine.header + size, 0xff, sizeof machine.header - size);
+            if (minor < 10)
+                machine.header.min_alignment = 40; /* padding */
+            machine.header.relocatable_kernel = minor >= 5 ? machine.header.relocatable_kernel : 0;
+            kernel_put(100 * MIB);
+            if (minor == 4)
+                memory[100 * MIB + 0x234] = 0xff;
+            initrd_put(64 * MIB, MIB);
+            load();
+            machine.header.jump_distance = (uint8_t)(ends[minor - 4] - 0x202 - 1);
+            kernel_put(100 * MIB);
+            if (minor <= 10)
+                refuse("jump", NULL, NULL);
+        }
+}
+
+static void an_old_kernel_gets_three_times_its_size(void **state)
+{
+    (void)state;
+    machine_make(512 * MIB);
+    header_make();
+    machine.header.version = 0x204;
+    machine.header.relocatable_kernel = 0;
+    kernel_put(100 * MIB);
+    initrd_put(24 * MIB, MIB); /* behind the file's size, within what it may unpack to */
+    load();
+    assert_int_equal(machine.entry.kernel.start, MIB);
+    assert_int_equal(machine.entry.kernel.end, 25 * MIB);
+    assert_int_equal(machine.entry.initrd.end, 512 * MIB);
+}
+
 static void a_fixed_kernel_goes_to_its_address(void **state)
 {
     (void)state;
@@ -156,7 +201,7 @@ static void the_command_line_may_lie_where_the_kernel_goes(void **state)
 
 static void set_version(void)
 {
-    machine.header.version = 0x0209;
+    machine.header.version = 0x0203;
 }
 static void set_low(void)
 {
@@ -169,6 +214,10 @@ static void set_short_header(void)
 static void set_long_header(void)
 {
     machine.header.jump_distance = 0x291 - 0x202;
+}
+static void set_no_code32(void)
+{
+    machine.header.code32_start = 0;
 }
 static void set_no_system(void)
 {
@@ -232,10 +281,11 @@ static const struct {
     void (*set)(void);
     const char *texts[3];
 } bad_headers[] = {
-    {set_version, {"version", "2.09", "2.10"}},
+    {set_version, {"version", "2.03", "2.04"}},
     {set_low, {"loadflags", "LOADED_HIGH", "bzImage"}},
     {set_short_header, {"0x263", "0x264", NULL}},
     {set_long_header, {"0x291", "0x290", NULL}},
+    {set_no_code32, {"code32_start", "32-bit entry", NULL}},
     {set_no_system, {"syssize", NULL, NULL}},
     {set_alignment_0, {"kernel_alignment", "0", NULL}},
     {set_alignment_odd, {"kernel_alignment", "0x300000", NULL}},
@@ -439,6 +489,8 @@ int main(void)
         cmocka_unit_test(a_kernel_needs_no_initrd),
         cmocka_unit_test(setup_sects_0_means_4),
         cmocka_unit_test(protocol_2_10_suffices),
+        cmocka_unit_test(protocols_from_2_04_on),
+        cmocka_unit_test(an_old_kernel_gets_three_times_its_size),
         cmocka_unit_test(a_fixed_kernel_goes_to_its_address),
         cmocka_unit_test(a_small_init_size_counts_as_the_code),
         cmocka_unit_test(the_file_may_be_longer_than_its_header_says),
