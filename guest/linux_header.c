@@ -7,6 +7,7 @@
 
 enum {
     SECTOR = 512,
+    PARAGRAPH = 16,
     SETUP_SECTS_DEFAULT = 4,    /* what a setup_sects of 0 means */
     VERSION_MIN = 0x0204,       /* syssize got its 4 bytes with it */
     VERSION_INIT_SIZE = 0x020a, /* and pref_address */
@@ -76,11 +77,13 @@ static bool check_size(const struct setup_header *setup, uint64_t size, struct l
     const uint32_t sectors = setup->setup_sects ? setup->setup_sects : SETUP_SECTS_DEFAULT;
 
     header->setup_size = (uint64_t)(sectors + 1) * SECTOR;
-    header->system_size = (uint64_t)setup->syssize * 16;
+    header->system_size = (uint64_t)setup->syssize * PARAGRAPH;
     if (header->system_size == 0)
         return fail(
             error,
             "the kernel's syssize is 0, so it has no protected-mode part: the file is damaged, install it again");
+    if (size < header->setup_size + header->system_size && size + PARAGRAPH > header->setup_size + header->system_size)
+        header->system_size = size - header->setup_size; /* the file's last paragraph needn't be a whole one */
     if (size < header->setup_size + header->system_size)
         return fail(error,
                     "the kernel file has %llu bytes, but its header (setup_sects %u, syssize %#x) promises %llu: the "

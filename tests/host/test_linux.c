@@ -132,6 +132,18 @@ static void the_file_may_be_longer_than_its_header_says(void **state)
     load();
 }
 
+static void the_last_paragraph_may_be_short(void **state)
+{
+    (void)state;
+    machine_make(512 * MIB);
+    header_make();
+    machine.header.init_size = 0;
+    kernel_put(100 * MIB);
+    machine.source.kernel.end -= 15;
+    machine.system_size -= 15;
+    load();
+}
+
 static void command_line_of_full_length(void **state)
 {
     static char line[2049];
@@ -319,7 +331,7 @@ static void bad_headers_are_refused_by_name(void **state)
 
 static void truncated_files_are_refused_with_both_sizes(void **state)
 {
-    static const uint64_t sizes[] = {0x206, 1023, 1024, 20480, 20481, 8 * MIB, 8 * MIB + 20479};
+    static const uint64_t sizes[] = {0x206, 1023, 1024, 20480, 20481, 8 * MIB, 8 * MIB + 20464};
     char is[24];
 
     (void)state;
@@ -494,6 +506,7 @@ int main(void)
         cmocka_unit_test(a_fixed_kernel_goes_to_its_address),
         cmocka_unit_test(a_small_init_size_counts_as_the_code),
         cmocka_unit_test(the_file_may_be_longer_than_its_header_says),
+        cmocka_unit_test(the_last_paragraph_may_be_short),
         cmocka_unit_test(command_line_of_full_length),
         cmocka_unit_test(command_line_longer_than_a_page),
         cmocka_unit_test(what_the_file_says_in_our_fields_is_ignored),
