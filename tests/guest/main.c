@@ -24,6 +24,8 @@ static const struct test tests[] = {
     {"vectors", test_vectors, false},
     {"features", test_features, false},
     {"flush", test_flush, false},
+    {"keys", test_keys, false},
+    {"rewrite", test_rewrite, false},
     {"event", test_event, false},
     {"legacy", test_legacy, false},
     {"pae", test_pae, false},

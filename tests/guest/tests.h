@@ -38,6 +38,8 @@ void test_edge(void);
 void test_quiet(void);
 void test_features(void);
 void test_flush(void);
+void test_keys(void);
+void test_rewrite(void);
 void test_random(void);
 void test_bench(void);
 void test_benchsmp(void);
