@@ -28,7 +28,7 @@ OBJECTS := $(addsuffix .o,$(addprefix $(BUILD)/obj/,$(SOURCES)))
 
 FORMATTED := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 
-.PHONY: all clean help run test check format
+.PHONY: all clean help run test test-full soak check format
 
 all: $(BUILD)/plinth.elf ## build build/plinth.elf (the default)
 
@@ -66,6 +66,11 @@ test: ## host tests, then boots in the emulators; ends with "N passed, N failed"
 	@$(MAKE) --no-print-directory CC=clang BUILD=$(BUILD)/clang all
 	@tools/run-tests
 
+test-full soak: ## the whole matrix of guests and machines; long random runs: hours, with the emulator
+	@tools/setup
+	@$(MAKE) --no-print-directory all
+	@tools/run-tests --suite $(subst test-,,$@)
+
 check: $(BUILD)/plinth.elf ## format, layers, no indirect branch on the exit path
 	@clang-format --dry-run --Werror $(FORMATTED)
 	@tools/check-layers
@@ -78,4 +83,4 @@ clean: ## remove what was built (downloads under build/kernel stay)
 	rm -rf $(filter-out $(BUILD)/kernel,$(wildcard $(BUILD)/*))
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' Makefile tests/*/*.mk tools/*/*.mk | sed -E 's/^([a-z-]+):.*## /\1\t/' | sort | expand -t 16
+	@grep -hE '^[a-z -]+:.*## ' Makefile tests/*/*.mk tools/*/*.mk | sed -E 's/^([a-z -]+):.*## /\1\t/' | sort | expand -t 16

@@ -136,6 +136,35 @@ GUEST = (
 
 
 @dataclass(frozen=True)
+class Random:
+    """A run of the random guest: `steps` a CPU. A step is five exits and about as many random instructions, on average."""
+
+    name: str
+    cpus: int
+    seed: int
+    steps: int
+    seconds: int = 300
+
+    @property
+    def exits(self):
+        """What it must come to at least."""
+        return self.steps * self.cpus * 4
+
+
+# 10^6 exits in all
+RANDOM = (
+    Random("four-cpus", cpus=4, seed=1, steps=25_000),
+    Random("one-cpu", cpus=1, seed=2, steps=100_000),
+)
+
+# 10^8 random instructions in all
+RANDOM_SOAK = (
+    *(Random(f"one-cpu-{seed}", cpus=1, seed=seed, steps=1_000_000, seconds=1200) for seed in range(100, 110)),
+    *(Random(f"four-cpus-{seed}", cpus=4, seed=seed, steps=250_000, seconds=1800) for seed in range(200, 210)),
+)
+
+
+@dataclass(frozen=True)
 class Odd:
     """A machine with a flaw that Plinth gets along with: it says so, and the guest starts."""
 

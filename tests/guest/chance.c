@@ -22,8 +22,8 @@ void chance_mix(struct chance *c, uint64_t value)
     c->hash ^= c->hash >> 29;
 }
 
-static void run_code(struct chance *c, const uint8_t *code, size_t size, uint64_t rax, uint64_t rcx, uint64_t rdx,
-                     bool registers)
+void chance_run(struct chance *c, const uint8_t *code, size_t size, uint64_t rax, uint64_t rcx, uint64_t rdx,
+                bool registers)
 {
     struct exec exec;
 
@@ -53,8 +53,8 @@ void chance_cpuid(struct chance *c)
 
     if (leaf >> 16 == 0x4000 || leaf > 0x20)
         leaf = 0x80000000 + (uint32_t)chance_below(c, 9);
-    run_code(c, code + prefixes, sizeof(code) - prefixes, leaf, chance_below(c, 8), 0,
-             leaf != 1 && leaf != 0xb && leaf != 0xd);
+    chance_run(c, code + prefixes, sizeof(code) - prefixes, leaf, chance_below(c, 8), 0,
+               leaf != 1 && leaf != 0xb && leaf != 0xd);
 }
 
 static bool volatile_msr(uint32_t index)
@@ -71,7 +71,7 @@ void chance_rdmsr(struct chance *c)
                                         : (uint32_t)chance_next(c);
 
     if (!volatile_msr(index))
-        run_code(c, code, sizeof(code), chance_next(c), (chance_next(c) << 32) | index, chance_next(c), true);
+        chance_run(c, code, sizeof(code), chance_next(c), (chance_next(c) << 32) | index, chance_next(c), true);
 }
 
 static uint64_t random_value(struct chance *c, uint64_t near)
@@ -141,7 +141,7 @@ void chance_control(struct chance *c)
     uint64_t keep = four ? 0x306020u | CR4_OSXSAVE : 0x80010021u;
     uint64_t value = before ^ (~keep & ((uint64_t)1 << chance_below(c, 33) | (uint64_t)1 << chance_below(c, 33)));
 
-    run_code(c, four ? cr4_code : cr0_code, 3, value, 0, 0, false);
+    chance_run(c, four ? cr4_code : cr0_code, 3, value, 0, 0, false);
     chance_mix(c, four ? read_cr4() : read_cr0());
     if (four)
         write_cr4(before);
@@ -157,10 +157,10 @@ void chance_xsetbv(struct chance *c)
     if (!(cpuid(1, 0).ecx & 1u << 26))
         return;
     write_cr4(cr4 | CR4_OSXSAVE);
-    run_code(c, code, sizeof(code), chance_below(c, 4) ? chance_below(c, 0x400) : chance_next(c),
-             chance_below(c, 8) ? 0 : chance_next(c), chance_below(c, 8) ? 0 : chance_next(c), false);
+    chance_run(c, code, sizeof(code), chance_below(c, 4) ? chance_below(c, 0x400) : chance_next(c),
+               chance_below(c, 8) ? 0 : chance_next(c), chance_below(c, 8) ? 0 : chance_next(c), false);
     chance_mix(c, cpuid(0xd, 0).ebx);
-    run_code(c, code, sizeof(code), 1, 0, 0, false);
+    chance_run(c, code, sizeof(code), 1, 0, 0, false);
     write_cr4(cr4);
 }
 
@@ -176,5 +176,5 @@ void chance_exit(struct chance *c)
     };
     const uint8_t *code = codes[chance_below(c, ARRAY_SIZE(codes))];
 
-    run_code(c, code, 5, 0, 0, 0, false);
+    chance_run(c, code, 5, 0, 0, 0, false);
 }

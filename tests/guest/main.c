@@ -118,7 +118,7 @@ void guest_main(const uint8_t *boot_params)
     const char *trouble;
 
     guest_options.seed = 1;
-    guest_options.steps = 10000;
+    guest_options.steps = 2000;
     memcpy(&rsdp, boot_params + ACPI_RSDP_ADDR, sizeof(rsdp));
     memcpy(&command_line, boot_params + CMD_LINE_PTR, sizeof(command_line));
     if (command_line)
