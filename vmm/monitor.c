@@ -11,6 +11,7 @@
 #include "lib/format.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "vmm/guest_watch.h"
 #include "vmm/line_edit.h"
 #include "vmm/shootdown.h"
 
@@ -99,6 +100,21 @@ static void run(const struct monitor_command *command)
         break;
     case MONITOR_RESET:
         reset();
+        break;
+    case MONITOR_WATCH:
+        monitor_watch(command);
+        break;
+    case MONITOR_UNWATCH:
+        monitor_unwatch(command->values[0]);
+        break;
+    case MONITOR_INFO_WATCH:
+        monitor_show_watches();
+        break;
+    case MONITOR_X:
+        monitor_ask(command->values[1], command);
+        break;
+    case MONITOR_XP:
+        monitor_show_memory(command);
         break;
     case MONITOR_REGS:
     case MONITOR_NMI:
@@ -223,6 +239,7 @@ static void take_all_input(void)
 void monitor_poll(void)
 {
     take_all_input();
+    guest_watch_poll();
     while (monitor_stopped() && !crash_in_progress()) {
         shootdown_catch_up(cpu_this());
         take_all_input();

@@ -34,5 +34,11 @@ void monitor_ask(uint64_t cpu, const struct monitor_command *command);
 /* What a CPU is doing, in a word. */
 const char *monitor_cpu_state(uint32_t cpu);
 
+/* monitor_memory.c */
+void monitor_show_memory(const struct monitor_command *command);
+void monitor_watch(const struct monitor_command *command);
+void monitor_unwatch(uint64_t number);
+void monitor_show_watches(void);
+
 /* monitor_show.c: the commands that look, on the CPU that is looked at. */
 void monitor_execute(const struct monitor_command *command);

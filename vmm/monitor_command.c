@@ -84,17 +84,79 @@ static bool usage(const struct command *command, struct error *error, const char
                 command->arguments);
 }
 
+enum { RIGHT_READ = 1, RIGHT_WRITE = 2, RIGHT_EXECUTE = 4 }; /* as in the EPT (SDM vol. 3, table 28-6) */
+
+static bool rights(const char *word, size_t length, uint64_t *value)
+{
+    *value = 0;
+    for (size_t i = 0; i < length; i++) {
+        uint64_t right = word[i] == 'r'   ? RIGHT_READ
+                         : word[i] == 'w' ? RIGHT_WRITE
+                         : word[i] == 'x' ? RIGHT_EXECUTE
+                                          : 0;
+
+        if (!right)
+            return false;
+        *value |= right;
+    }
+    return true;
+}
+
+static bool parse_argument(char kind, const char *word, size_t length, uint64_t *value)
+{
+    if (kind == 'r')
+        return rights(word, length, value);
+    return number(word, length, kind == 'a' ? 16 : 10, value);
+}
+
+static const char *what(char kind)
+{
+    return kind == 'a' ? "no hexadecimal number:" : kind == 'r' ? "no rights (r, w, x):" : "no number:";
+}
+
+/* "/16xw": how many, how shown, how large; each may be left out. *at moves behind it. */
+static bool parse_format(const char **at, struct monitor_command *out)
+{
+    static const char letters[] = "xducs", sizes[] = "bhwg";
+    const char *text = *at;
+    uint32_t count = 0;
+
+    out->format.count = 1;
+    out->format.letter = 'x';
+    out->format.size = 8;
+    if (*text != '/')
+        return true;
+    for (text++; *text >= '0' && *text <= '9' && count <= MONITOR_COUNT_MAX; text++)
+        count = count * 10 + (uint32_t)(*text - '0');
+    for (; *text != ' ' && *text != '\0'; text++) {
+        if (strchr(letters, *text))
+            out->format.letter = *text;
+        else if (strchr(sizes, *text))
+            out->format.size = (uint8_t)(1 << (strchr(sizes, *text) - sizes));
+        else
+            return false;
+    }
+    if (text[-1] == 'c') /* without a size: characters are bytes */
+        out->format.size = 1;
+    if (count)
+        out->format.count = count;
+    *at = text;
+    return count <= MONITOR_COUNT_MAX;
+}
+
 static bool parse_arguments(const struct command *command, const char *at, struct monitor_command *out,
                             struct error *error)
 {
+    const char *kinds = command->kinds + (command->kinds[0] == 'f');
+
     for (at = skip_spaces(at); *at != '\0'; at = skip_spaces(at)) {
         size_t length = word_length(at);
-        char kind = command->kinds[out->value_count];
+        char kind = kinds[out->value_count];
 
         if (kind == '\0')
             return usage(command, error, "one word too many,", at, length);
-        if (!number(at, length, kind == 'a' ? 16 : 10, &out->values[out->value_count]))
-            return usage(command, error, kind == 'a' ? "no hexadecimal address:" : "no number:", at, length);
+        if (!parse_argument(kind, at, length, &out->values[out->value_count]))
+            return usage(command, error, what(kind), at, length);
         out->value_count++;
         at += length;
     }
@@ -116,8 +178,11 @@ bool monitor_parse(const char *line, struct monitor_command *out, struct error *
         return fail(error, "unknown command \"%.*s\": help lists them all", (int)word_length(line), line);
     command = &commands[out->verb];
     line += strlen(command->name);
-    if (*line == '/')
+    if (*line == '/' && command->kinds[0] != 'f')
         return usage(command, error, "no format is possible here,", line, word_length(line));
+    if (command->kinds[0] == 'f' && !parse_format(&line, out))
+        return usage(command, error, "no format of a count up to 4096, one of xducs and one of bhwg:", line,
+                     word_length(line));
     return parse_arguments(command, line, out, error);
 }
 

@@ -175,6 +175,9 @@ void monitor_execute(const struct monitor_command *command)
     case MONITOR_REGS:
         show_registers();
         break;
+    case MONITOR_X:
+        monitor_show_memory(command);
+        break;
     case MONITOR_NMI:
         inject_nmi();
         break;
@@ -212,6 +215,10 @@ void monitor_execute(const struct monitor_command *command)
     case MONITOR_NOTHING:
     case MONITOR_HELP:
     case MONITOR_STOP:
+    case MONITOR_XP:
+    case MONITOR_WATCH:
+    case MONITOR_UNWATCH:
+    case MONITOR_INFO_WATCH:
     case MONITOR_CONT:
     case MONITOR_RESET: /* monitor.c */
         break;

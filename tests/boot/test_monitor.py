@@ -45,7 +45,7 @@ def hung(directory):
 
 def number(text, pattern):
     """The hexadecimal number that the pattern's group finds."""
-    return int(re.search(pattern, text)[1], 16)
+    return int(re.search(pattern, text, re.MULTILINE)[1], 16)
 
 
 def test_hung_guest_is_stopped(hung):
@@ -60,12 +60,49 @@ def test_hung_guest_is_stopped(hung):
     assert monitor.ask("regs 1") == registers, "it still runs"
     assert monitor.ask("cont") == ""
     assert monitor.ask("cont") == "error: the guest is not stopped\n"
-    for line, error in (("frobnicate", "unknown command"), ("info ept zz", "no hexadecimal address"), ("regs 7", "there is no cpu7"),
+    for line, error in (("frobnicate", "unknown command"), ("info ept zz", "no hexadecimal number"), ("regs 7", "there is no cpu7"),
                         ("regs 18446744073709551615", "there is no cpu18446744073709551615"), ("info msr 12345678", "has no MSR")):
         answer = monitor.ask(line)
         assert answer.startswith("error: ") and error in answer and answer.count("\n") == 1
     assert "= " not in machine.com2.text, "the guest has found Plinth's serial port"
     assert "PREEMPTION_TIMER" in monitor.ask("info exits")
+
+
+def test_memory_is_shown(hung):
+    """What the guest said of its memory is found there, by virtual and by physical address; holes and the block are errors."""
+    machine, monitor = hung
+    text = number(machine.text, r"hang: text at (\S+)")
+    where, value = re.search(r"hang: random at (\S+) is (\S+)", machine.text).groups()
+    assert monitor.ask(f"x/s {text:x}") == f'{text:016x}: "found from outside"\n'
+    assert monitor.ask(f"x {where}") == monitor.ask(f"xp/xg 0x{where}") == f"{int(where, 16):016x}: {value}\n"
+    assert monitor.ask(f"x/2xw {where} 1") == f"{int(where, 16):016x}: {value[8:]} {value[:8]}\n"
+    assert monitor.ask(f"x/5c {text:x}") == f"{text:016x}:found\n"
+    dump = monitor.ask("x/1024xb 1000000")
+    assert dump.count("\n") == 64 and "error" not in dump
+    for command, error in (("xp 7c00000", "is Plinth's block"), ("xp 100000000000000", "is Plinth's block or beyond"),
+                           ("x 8000000000000000", "is not canonical"), ("x ffff800000000000", "is not mapped"),
+                           ("x/xg 7bffffc", "leads to Plinth's block")):
+        answer = monitor.ask(command)
+        assert answer.startswith("error: ") and error in answer and answer.count("\n") == 1, command
+    block = number(monitor.ask("info memory"), r"block (\S+)-")
+    assert "Plinth's block" in monitor.ask(f"info ept {block:x}")
+    assert " rwx WB" in monitor.ask(f"info ept {text:x}")
+
+
+def test_watch_reports(hung):
+    """A variable that a CPU writes all the time is watched: who, where; it goes on being written; other memory is not reported."""
+    machine, monitor = hung
+    turns, spin = (number(machine.text, rf"hang: {name} at (\S+)") for name in ("turns", "spin"))
+    start = len(machine.com2.text)
+    assert f"watch 0: physical {turns:x} to {turns + 8:x}\n" in monitor.ask(f"watch {turns:x} 8 w")
+    match = re.search(r"watch 0: cpu(\d) writes (\S+), rip (\S+), cpl 0$", machine.com2.text[start:], re.MULTILINE)
+    assert match, machine.com2.text[start:]
+    assert (match[1], int(match[2], 16)) == ("1", turns) and spin <= int(match[3], 16) < spin + 64
+    first, second = (number(monitor.ask(f"x {turns:x}"), rf"^{turns:016x}: (\S+)") for _ in range(2))
+    assert second > first, "the watched CPU stands still"
+    assert re.search(r"watch 0: \S+ to \S+ w, [1-9]\d* hits", monitor.ask("info watch"))
+    assert "error" not in monitor.ask("unwatch 0") and "hits" not in monitor.ask("info watch")
+    assert "error: watch" in monitor.ask("unwatch 7") and "error: watch" in monitor.ask("watch 7c00000 8 w")
 
 
 def test_any_bytes_may_come(hung):

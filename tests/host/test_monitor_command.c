@@ -29,6 +29,34 @@ static void commands_are_understood(void **state)
     assert_true(monitor_parse("info ept 0xffffffffffffffff", &command, &error) && command.values[0] == UINT64_MAX);
 }
 
+static void format_is(const char *line, uint32_t count, char letter, unsigned size)
+{
+    assert_true(monitor_parse(line, &command, &error));
+    assert_int_equal(command.format.count, count);
+    assert_int_equal(command.format.letter, letter);
+    assert_int_equal(command.format.size, size);
+}
+
+static void formats_are_understood(void **state)
+{
+    (void)state;
+    format_is("x 0", 1, 'x', 8);
+    format_is("x/ 0", 1, 'x', 8);
+    format_is("x/4096xb 0", 4096, 'x', 1);
+    format_is("x/2wd 0", 2, 'd', 4);
+    format_is("xp/s 1234", 1, 's', 8);
+    format_is("xp/9c 1234", 9, 'c', 1);
+    assert_int_equal(command.verb, MONITOR_XP);
+    assert_int_equal(command.values[0], 0x1234);
+    refused("x/4097x 0", "no format of a count");
+    refused("x/99999999999 0", "no format of a count");
+    refused("x/i 0", "no format of a count");
+    refused("x/x4 0", "no format of a count");
+    refused("x/4", "something is missing");
+    assert_true(monitor_parse("watch 1000 8 wr", &command, &error) && command.values[2] == 3);
+    refused("watch 1000 8 q", "no rights (r, w, x)");
+}
+
 static void wrong_lines_say_what_is_wrong(void **state)
 {
     (void)state;
@@ -36,8 +64,8 @@ static void wrong_lines_say_what_is_wrong(void **state)
     refused("info", "unknown command \"info\"");
     refused("stopp", "unknown command \"stopp\"");
     refused("info ept", "something is missing: info ept ADDRESS");
-    refused("info ept xyz", "no hexadecimal address: \"xyz\"");
-    refused("info ept 10000000000000000", "no hexadecimal address");
+    refused("info ept xyz", "no hexadecimal number: \"xyz\"");
+    refused("info ept 10000000000000000", "no hexadecimal number");
     refused("regs a", "no number: \"a\"");
     refused("regs 18446744073709551616", "no number");
     refused("regs 1 2", "one word too many, \"2\"");
@@ -116,9 +144,9 @@ static void console_words_are_understood(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(commands_are_understood),         cmocka_unit_test(wrong_lines_say_what_is_wrong),
-        cmocka_unit_test(completion_finds_what_is_common), cmocka_unit_test(help_lists_every_command),
-        cmocka_unit_test(console_words_are_understood),
+        cmocka_unit_test(commands_are_understood),       cmocka_unit_test(formats_are_understood),
+        cmocka_unit_test(wrong_lines_say_what_is_wrong), cmocka_unit_test(completion_finds_what_is_common),
+        cmocka_unit_test(help_lists_every_command),      cmocka_unit_test(console_words_are_understood),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

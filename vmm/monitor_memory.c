@@ -1,0 +1,146 @@
+/* The monitor's commands x and xp, watch and its kin. */
+#include "lib/format.h"
+#include "lib/string.h"
+#include "mm/ept.h"
+#include "vmm/guest_memory.h"
+#include "vmm/guest_watch.h"
+#include "vmm/monitor.h"
+
+enum { ROW_BYTES = 16, ROW_MAX = 120, STRING_MAX = 100, ITEM_MAX = 40 };
+
+/* One item, and a message if it can't be read. */
+static bool read_item(const struct monitor_command *command, uint64_t address, void *to, uint64_t size)
+{
+    struct guest_fault fault;
+
+    if (command->verb == MONITOR_XP) {
+        if (guest_read_physical(address, to, size))
+            return true;
+        monitor_say("error: %lx is Plinth's block or beyond the guest's physical addresses", address);
+        return false;
+    }
+    if (guest_read_linear(address, to, size, GUEST_ANY, &fault))
+        return true;
+    switch (fault.why) {
+    case GUEST_WALK_OK:
+        monitor_say("error: %lx leads to Plinth's block or beyond the guest's physical addresses", address);
+        break;
+    case GUEST_WALK_FAULT:
+        monitor_say("error: %lx is not mapped on cpu%u", address, cpu_this()->index);
+        break;
+    case GUEST_WALK_NON_CANONICAL:
+        monitor_say("error: %lx is not canonical", address);
+        break;
+    }
+    return false;
+}
+
+static char printable(char c)
+{
+    return c >= ' ' && c <= '~' ? c : '.';
+}
+
+static int64_t sign_extended(uint64_t value, unsigned size)
+{
+    return (int64_t)(value << (64 - 8 * size)) >> (64 - 8 * size);
+}
+
+static size_t format_item(char *out, size_t room, const struct monitor_command *command, uint64_t value)
+{
+    unsigned size = command->format.size;
+
+    switch (command->format.letter) {
+    case 'd':
+        return format_text(out, room, " %ld", sign_extended(value, size));
+    case 'u':
+        return format_text(out, room, " %lu", value);
+    case 'c':
+        return format_text(out, room, "%c", printable((char)value));
+    }
+    return format_text(out, room, " %0*lx", (int)(2 * size), value);
+}
+
+/* One row: as many items as make 16 bytes, or what is left of them. Returns how many; 0 if the first can't be read. */
+static uint32_t show_row(const struct monitor_command *command, uint64_t address, uint32_t left)
+{
+    unsigned size = command->format.size;
+    char row[ROW_MAX + ITEM_MAX];
+    size_t length = format_text(row, sizeof(row), "%016lx:", address);
+    uint32_t done = 0;
+    bool readable = true;
+
+    for (; done < left && done < ROW_BYTES / size; done++) {
+        uint64_t value = 0;
+
+        readable = read_item(command, address + done * size, &value, size);
+        if (!readable)
+            break;
+        length += format_item(row + length, sizeof(row) - length, command, value);
+    }
+    if (done)
+        monitor_say("%s", row);
+    return readable ? done : 0;
+}
+
+static void show_string(const struct monitor_command *command)
+{
+    char text[STRING_MAX + 1];
+    unsigned length = 0;
+
+    for (; length < STRING_MAX; length++) {
+        if (!read_item(command, command->values[0] + length, &text[length], 1))
+            return;
+        if (text[length] == '\0')
+            break;
+        text[length] = printable(text[length]);
+    }
+    text[length] = '\0';
+    monitor_say("%016lx: \"%s\"%s", command->values[0], text, length == STRING_MAX ? "..." : "");
+}
+
+void monitor_show_memory(const struct monitor_command *command)
+{
+    uint64_t address = command->values[0];
+    uint32_t left = command->format.count, done;
+
+    if (command->format.letter == 's') {
+        show_string(command);
+        return;
+    }
+    for (; left; left -= done, address += (uint64_t)done * command->format.size) {
+        done = show_row(command, address, left);
+        if (!done)
+            return;
+    }
+}
+
+void monitor_watch(const struct monitor_command *command)
+{
+    struct range range = {command->values[0], command->values[0] + command->values[1]};
+    struct error error;
+    int number = guest_watch_add(range, command->values[2], 0, &error);
+
+    if (number < 0)
+        monitor_say("error: %s", error.text);
+    else
+        monitor_say("watch %d: physical %lx to %lx", number, range.start, range.end);
+}
+
+void monitor_unwatch(uint64_t number)
+{
+    struct error error;
+
+    if (!guest_watch_remove(number < WATCH_MAX ? (int)number : -1, &error))
+        monitor_say("error: %s", error.text);
+}
+
+void monitor_show_watches(void)
+{
+    struct guest_watch watch;
+
+    for (int i = 0; i < WATCH_MAX; i++)
+        if (guest_watch_get(i, &watch))
+            monitor_say("watch %d: %lx to %lx %s%s%s, %lu hits%s", i, watch.range.start, watch.range.end,
+                        watch.denied & EPT_READ ? "r" : "", watch.denied & EPT_WRITE ? "w" : "",
+                        watch.denied & EPT_EXECUTE ? "x" : "", watch.hits, watch.paused ? ", pauses" : "");
+}
