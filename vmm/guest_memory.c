@@ -7,13 +7,6 @@
 
 enum { TYPE_MASK = 7 };
 
-/* Two pages at most hold an access of one page's size. */
-enum { PIECES_MAX = 2 };
-
-struct piece {
-    uint64_t physical, size;
-};
-
 static bool reachable(uint64_t address, uint64_t size)
 {
     struct range range = {address, address + size};
@@ -149,51 +142,36 @@ bool guest_entry_replace(uint64_t physical, unsigned size, uint64_t old, uint64_
     return !reachable(physical, size) || guest_exchange_physical(physical, size, &old, new);
 }
 
-/* All pages are translated before the first byte moves. */
-static bool find_pieces(uint64_t linear, uint64_t size, unsigned access, struct piece pieces[PIECES_MAX],
-                        struct guest_fault *fault)
+/* All pages are translated, and all found to be the guest's, before the first byte moves. */
+static bool resolve(uint64_t linear, uint64_t size, unsigned access, struct guest_span *span, struct guest_fault *fault)
 {
     struct guest_paging paging;
-    struct guest_walk walk;
 
     vcpu_paging(&paging);
-    for (unsigned i = 0; i < PIECES_MAX; i++) {
-        uint64_t room = PAGE_SIZE - linear % PAGE_SIZE;
-
-        pieces[i].size = size < room ? size : room;
-        if (!pieces[i].size)
-            continue;
-        fault->linear = linear;
-        fault->why = guest_walk(&paging, linear, access, &walk);
-        fault->error = walk.error;
-        if (fault->why != GUEST_WALK_OK || !reachable(walk.physical, pieces[i].size))
-            return false;
-        pieces[i].physical = walk.physical;
-        linear += pieces[i].size;
-        size -= pieces[i].size;
-    }
-    return true;
-}
-
-static bool transfer_linear(uint64_t linear, uint8_t *own, uint64_t size, unsigned access, struct guest_fault *fault)
-{
-    struct piece pieces[PIECES_MAX];
-
-    if (!find_pieces(linear, size, access, pieces, fault))
+    if (!guest_linear_resolve(&paging, linear, size, access, span, fault))
         return false;
-    for (unsigned i = 0; i < PIECES_MAX; i++) {
-        transfer(pieces[i].physical, own, pieces[i].size, access & GUEST_WRITE);
-        own += pieces[i].size;
-    }
+    for (unsigned i = 0; i < ARRAY_SIZE(span->pieces); i++)
+        if (!reachable(span->pieces[i].physical, span->pieces[i].size))
+            return false;
     return true;
 }
 
 bool guest_read_linear(uint64_t linear, void *to, uint64_t size, unsigned access, struct guest_fault *fault)
 {
-    return transfer_linear(linear, to, size, access & ~(unsigned)GUEST_WRITE, fault);
+    struct guest_span span;
+
+    if (!resolve(linear, size, access & ~(unsigned)GUEST_WRITE, &span, fault))
+        return false;
+    guest_span_read(&span, 0, to, size);
+    return true;
 }
 
 bool guest_write_linear(uint64_t linear, const void *from, uint64_t size, unsigned access, struct guest_fault *fault)
 {
-    return transfer_linear(linear, (uint8_t *)from, size, access | GUEST_WRITE, fault);
+    struct guest_span span;
+
+    if (!resolve(linear, size, access | GUEST_WRITE, &span, fault))
+        return false;
+    guest_span_write(&span, 0, from, size);
+    return true;
 }

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "arch/x86/guest_walk.h"
+#include "vmm/guest_linear.h"
 
 /* `size` bytes at guest-physical `address`, any alignment, over page boundaries too. False: part of them lies in the
  * block or beyond the address space; then nothing was read or written. */
@@ -18,13 +18,6 @@ must_check bool guest_write_physical(uint64_t address, const void *from, uint64_
 /* Compare and exchange of 1, 2, 4 or 8 bytes, aligned: true if *old was there; else *old becomes what was. False with
  * *old unchanged where guest_write_physical() would refuse. */
 must_check bool guest_exchange_physical(uint64_t address, unsigned size, uint64_t *old, uint64_t new);
-
-/* What stands in the way of an access at a linear address. */
-struct guest_fault {
-    enum guest_walk_result why; /* not GUEST_WALK_OK; or GUEST_WALK_OK: the block */
-    uint64_t linear;            /* the first byte of the page concerned, or the start of the access */
-    uint32_t error;             /* of the #PF */
-};
 
 /*
  * The same by linear address, translated as this CPU's vCPU would do it now. `access`: GUEST_USER, GUEST_FETCH,

@@ -39,7 +39,7 @@ static enum exit_action handle_cr_write(const struct vm_exit *exit)
 }
 
 /* The machine would reset (SDM vol. 3, 6.15, "Interrupt 8"); a report is of more use to who looks for it. */
-static enum exit_action handle_triple_fault(void)
+enum exit_action triple_fault_exit(void)
 {
     if (options.on_crash != ON_CRASH_RESET)
         return ACTION_CRASH;
@@ -119,9 +119,9 @@ enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit)
         ap_start_handle_startup(exit->startup_vector);
         return ACTION_RESUME;
     case VM_EXIT_TASK_SWITCH:
-        return ACTION_GP; /* not emulated yet: a documented limit */
+        return task_exit(&exit->task);
     case VM_EXIT_TRIPLE_FAULT:
-        return handle_triple_fault();
+        return triple_fault_exit();
     case VM_EXIT_ENTRY_FAILED:
     case VM_EXIT_UNEXPECTED:
         return ACTION_CRASH;

@@ -47,6 +47,12 @@ void cpuid_log_ledger(void);
 void msr_init(void);
 void msr_log_ledger(void);
 
+/* vmm.c */
+enum exit_action triple_fault_exit(void);
+
+/* task.c */
+enum exit_action task_exit(const struct task_request *request);
+
 /* memory.c */
 extern struct ept *guest_ept;
 uint64_t guest_ept_pointer(void);

@@ -6,6 +6,7 @@
 #define BIT(n) ((uint64_t)1 << (n))
 
 #define CR0_PE BIT(0)
+#define CR0_TS BIT(3)
 #define CR0_ET BIT(4)
 #define CR0_NE BIT(5)
 #define CR0_WP BIT(16)
@@ -34,6 +35,7 @@
 #define RFLAGS_FIXED BIT(1)
 #define RFLAGS_TF    BIT(8)
 #define RFLAGS_IF    BIT(9)
+#define RFLAGS_NT    BIT(14)
 #define RFLAGS_RF    BIT(16)
 #define RFLAGS_VM    BIT(17)
 #define RFLAGS_AC    BIT(18)
@@ -44,6 +46,8 @@ enum exception_vector {
     VECTOR_NMI = 2,
     VECTOR_UD = 6,
     VECTOR_DF = 8,
+    VECTOR_TS = 10,
+    VECTOR_NP = 11,
     VECTOR_SS = 12,
     VECTOR_GP = 13,
     VECTOR_PF = 14,

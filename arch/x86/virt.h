@@ -6,6 +6,7 @@
 
 #include "arch/x86/guest_walk.h"
 #include "arch/x86/instr.h"
+#include "arch/x86/task.h"
 #include "lib/compiler.h"
 #include "lib/error.h"
 #include "mm/ept.h"
@@ -65,6 +66,7 @@ struct vm_exit {
             bool in;      /* IN, INS; else OUT, OUTS */
             bool string;  /* INS, OUTS */
         } port;
+        struct task_request task;
     };
 };
 
@@ -74,6 +76,7 @@ enum exit_action {
     ACTION_NEXT,   /* it was carried out: go to the next instruction */
     ACTION_UD,     /* #UD, RIP kept */
     ACTION_GP,     /* #GP(0), RIP kept */
+    ACTION_DONE,   /* all is done: RIP is where it belongs, and the event that was being delivered is delivered */
     ACTION_CRASH,  /* nothing sensible can be done: report, then on_crash */
 };
 
@@ -143,12 +146,21 @@ void vcpu_paging(struct guest_paging *paging); /* how it translates linear addre
 uint64_t vcpu_rip(void);
 uint64_t vcpu_linear_rip(void); /* with the code segment's base */
 
+/* For task switches. Setting ends the shadows of STI and MOV SS and drops pending debug exceptions; then
+ * vcpu_block_nmis() and an exception may follow. */
+void vcpu_get_task(struct task_state *state);
+void vcpu_set_task(const struct task_state *state);
+
+void vcpu_block_nmis(bool block); /* until the guest's next IRET */
+
 /* The guest's view of the CR0 bits that VMX holds fixed (CR0.NE) becomes that of `value`: a MOV to CR0 that exited for
  * their sake then runs natively when it is executed again. */
 void vcpu_show_cr0(uint64_t value);
 
 void vcpu_inject_nmi(void); /* now if it can be taken, else as soon as it can */
 void vcpu_inject_exception(uint8_t vector, bool has_error, uint32_t error);
+void vcpu_inject_fault(uint8_t vector, uint32_t error, uint64_t cr2); /* a fault with an error code, EFLAGS.RF set */
+void vcpu_inject_task_trap(void);                                     /* the #DB of a TSS's T flag */
 
 /* The next entry runs one instruction with all events held off; whatever exit comes next ends this state. */
 void vcpu_step_begin(void);

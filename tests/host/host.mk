@@ -25,8 +25,11 @@ PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
 	arch/x86/vmx/vmx_decode.c \
 	vmm/*_policy.c \
 	vmm/ap_mailbox.c \
+	vmm/guest_linear.c \
 	vmm/line_edit.c \
-	vmm/monitor_command.c))
+	vmm/monitor_command.c \
+	vmm/task_segments.c \
+	vmm/task_switch.c))
 
 HOST_CFLAGS := -std=gnu11 -g -O1 -Wall -Wextra -Werror -Wstrict-prototypes -Wshadow -fno-omit-frame-pointer -MMD -MP -I.
 HOST_ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all

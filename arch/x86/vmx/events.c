@@ -14,6 +14,34 @@ void vcpu_inject_exception(uint8_t vector, bool has_error, uint32_t error)
                                                 (has_error ? (uint32_t)INTERRUPTION_ERROR_CODE : 0));
 }
 
+/* The image of RFLAGS that an injection pushes is the guest's own; for a fault the CPU would set RF in it (17.3.1.1).
+ */
+void vcpu_inject_fault(uint8_t vector, uint32_t error, uint64_t cr2)
+{
+    if (vector == VECTOR_PF)
+        write_cr2(cr2);
+    vmwrite_natural(VMCS_GUEST_RFLAGS, vmread_natural(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
+    vcpu_inject_exception(vector, true, error);
+}
+
+/* 17.2.3, 17.3.1.5: an injection doesn't write DR6. */
+void vcpu_inject_task_trap(void)
+{
+    const uint64_t bt = BIT(15);
+    uint64_t dr6;
+
+    asm volatile("mov %%dr6, %0" : "=r"(dr6));
+    asm volatile("mov %0, %%dr6" : : "r"(dr6 | bt));
+    vcpu_inject_exception(VECTOR_DB, false, 0);
+}
+
+void vcpu_block_nmis(bool block)
+{
+    uint32_t blocking = vmread32(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint32_t)BLOCKING_BY_NMI;
+
+    vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, blocking | (block ? (uint32_t)BLOCKING_BY_NMI : 0));
+}
+
 /* 26.3.1.5: an NMI can't be injected under blocking by NMI or MOV SS, nor, on some CPUs, by STI; and not beside another
  * event. */
 void vcpu_inject_nmi(void)

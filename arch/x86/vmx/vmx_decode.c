@@ -109,6 +109,32 @@ void vmx_decode_violation(uint32_t reason, struct vm_exit *out)
         vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, vmread32(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_BY_NMI);
 }
 
+/* 27.2.1, table 27-2. The instruction's length counts for instructions, software interrupts and INT1 (27.2.5); what
+ * other events interrupt goes on at RIP. An event's own information is that of IDT vectoring (25.4.2). */
+static void decode_task_switch(struct vm_exit *out)
+{
+    const unsigned source_shift = 30;
+    uint32_t q = (uint32_t)out->qualification, info = vmread32(VMCS_IDT_VECTORING_INFO);
+    uint32_t type = info & INTERRUPTION_TYPE;
+    bool gate = q >> source_shift == TASK_BY_GATE && info & INTERRUPTION_VALID;
+    bool outside =
+        gate && (type == INTERRUPTION_EXTERNAL || type == INTERRUPTION_NMI || type == INTERRUPTION_HARDWARE_EXCEPTION);
+
+    out->kind = VM_EXIT_TASK_SWITCH;
+    out->task = (struct task_request){
+        .source = q >> source_shift,
+        .selector = (uint16_t)q,
+        .next_eip = (uint32_t)(vmread_natural(VMCS_GUEST_RIP) + (outside ? 0 : vmread32(VMCS_EXIT_INSTRUCTION_LENGTH))),
+        .has_error = gate && info & INTERRUPTION_ERROR_CODE,
+        .external = outside || (gate && type == INTERRUPTION_PRIVILEGED_SOFTWARE_EXCEPTION),
+        .is_nmi = gate && type == INTERRUPTION_NMI,
+        .is_exception = gate && type == INTERRUPTION_HARDWARE_EXCEPTION,
+        .vector = (uint8_t)info,
+    };
+    if (out->task.has_error)
+        out->task.error = vmread32(VMCS_IDT_VECTORING_ERROR_CODE);
+}
+
 static void decode_nmi_window(struct vm_exit *out)
 {
     out->kind = VM_EXIT_NMI_WINDOW;
@@ -134,8 +160,6 @@ static enum vm_exit_kind plain_kind(enum exit_reason reason)
         return VM_EXIT_TRIPLE_FAULT;
     case EXIT_INIT:
         return VM_EXIT_INIT;
-    case EXIT_TASK_SWITCH:
-        return VM_EXIT_TASK_SWITCH;
     case EXIT_CPUID:
         return VM_EXIT_CPUID;
     case EXIT_PREEMPTION_TIMER:
@@ -171,6 +195,7 @@ static enum vm_exit_kind plain_kind(enum exit_reason reason)
     case EXIT_NMI_WINDOW:
     case EXIT_CR_ACCESS:
     case EXIT_IO_INSTRUCTION:
+    case EXIT_TASK_SWITCH:
     case EXIT_EPT_VIOLATION: /* decoded by vmx_decode() itself */
     case EXIT_EXTERNAL_INTERRUPT:
     case EXIT_IO_SMI:
@@ -233,6 +258,8 @@ void vmx_decode(uint32_t reason, const struct guest_regs *regs, struct vm_exit *
         vmx_decode_violation(reason, out);
     else if ((reason & EXIT_REASON_BASIC) == EXIT_IO_INSTRUCTION)
         decode_port(out);
+    else if ((reason & EXIT_REASON_BASIC) == EXIT_TASK_SWITCH)
+        decode_task_switch(out);
     else if ((reason & EXIT_REASON_BASIC) == EXIT_CR_ACCESS)
         out->kind = decode_cr(regs, out) ? VM_EXIT_CR_WRITE : VM_EXIT_UNEXPECTED;
     else if ((reason & EXIT_REASON_BASIC) == EXIT_SIPI) {

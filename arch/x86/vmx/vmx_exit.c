@@ -61,6 +61,8 @@ static noinline void apply_rarely(enum exit_action action, uint32_t reason)
         return;
     case ACTION_NEXT:
         return; /* done by apply() */
+    case ACTION_DONE:
+        return;
     case ACTION_UD:
         inject_ud();
         return;
