@@ -79,9 +79,17 @@ legacy_stubs:
 
 legacy_trap:
     pushal
+    movl %ds, %ecx
+    movl %es, %edx
+    movl %fs, %ebx
+    movl %gs, %ebp
     movl $SELECTOR_DATA, %eax
     movl %eax, %ds
     movl %eax, %es
+    movl %ecx, legacy_controls + 24
+    movl %edx, legacy_controls + 28
+    movl %ebx, legacy_controls + 32
+    movl %ebp, legacy_controls + 36
     cld
     movl %esp, %esi
     movl %ss, %eax
@@ -103,11 +111,20 @@ legacy_leave:
     xorl %eax, %eax
     str %ax
     movl %eax, legacy_controls + 16
+    xorl %eax, %eax
+    sldt %ax
+    movl %eax, legacy_controls + 40
+    movl %dr6, %eax
+    movl %eax, legacy_controls + 44
+    movl %dr7, %eax
+    movl %eax, legacy_controls + 48
+    xorl %eax, %eax
+    lldt %ax
     movl $0x33, %eax
     movl %eax, %cr0
     movzbl legacy_gdt + SELECTOR_TSS + 5, %eax
     movl %eax, legacy_controls + 20
-    andb $0xfd, legacy_gdt + SELECTOR_TSS + 5 /* not busy: long mode refuses a 16-bit TSS in TR */
+    movb $0x89, legacy_gdt + SELECTOR_TSS + 5 /* not busy, and 32-bit: long mode refuses a 16-bit TSS in TR */
     movl $SELECTOR_TSS, %eax
     ltr %ax
     movl $CR4_AT_START, %eax

@@ -15,14 +15,14 @@ struct packed pointer {
     uint64_t base;
 };
 struct pointer legacy_gdt_pointer, legacy_idt_pointer;
-uint32_t legacy_cr0, legacy_cr3, legacy_cr4, legacy_real, legacy_stack, legacy_controls[6];
+uint32_t legacy_cr0, legacy_cr3, legacy_cr4, legacy_real, legacy_stack, legacy_controls[13];
 struct legacy_frame legacy_frame;
 struct tss32 legacy_tss;
 uint64_t legacy_pdpt[4] aligned(32);
 
 static uint32_t page_directory[1024] aligned(4096);
 static uint8_t code_page[4096] aligned(4096), test_stack[4096] aligned(16), kernel_stack[4096] aligned(16);
-uint64_t legacy_gdt[16];
+uint64_t legacy_gdt[LEGACY_GDT_ENTRIES];
 static uint64_t idt[32];
 
 enum { CR0_PE = 0x33, CR4_PSE = 0x10, CR4_PAE = 0x20 };
@@ -182,6 +182,13 @@ bool legacy_run(struct legacy *legacy)
     legacy->cr4 = legacy_controls[3];
     legacy->tr = legacy_controls[4];
     legacy->tss_type = legacy_controls[5];
+    legacy->ds = legacy_controls[6];
+    legacy->es = legacy_controls[7];
+    legacy->fs = legacy_controls[8];
+    legacy->gs = legacy_controls[9];
+    legacy->ldtr = legacy_controls[10];
+    legacy->dr6 = legacy_controls[11];
+    legacy->dr7 = legacy_controls[12];
     return frame->vector == VECTOR_BP && frame->eip == legacy->code + legacy->size + 1;
 }
 

@@ -26,6 +26,8 @@ struct legacy {
     uint32_t cr0, cr3, cr4;    /* in and out */
     uint32_t cr2, tr;          /* out */
     uint32_t tss_type;         /* out: of LEGACY_TSS_A, busy or not */
+    uint32_t ds, es, fs, gs;   /* out: at the exception, but in real mode */
+    uint32_t ldtr, dr6, dr7;   /* out */
     uint32_t code;             /* where the code lies (EIP's value at its start) */
     uint32_t size;
 };
@@ -37,12 +39,22 @@ void legacy_prepare(struct legacy *legacy, enum legacy_mode mode, const void *co
 bool legacy_run(struct legacy *legacy);
 struct outcome legacy_outcome(const struct legacy *legacy);
 
+enum { LEGACY_GDT_ENTRIES = 16 };
+extern uint64_t legacy_gdt[LEGACY_GDT_ENTRIES];
+
 /* The legacy GDT's entry, for tests that put a TSS or a gate of their own there, and one of the 32 IDT gates. */
 uint64_t *legacy_gdt_entry(uint16_t selector);
 uint64_t *legacy_idt_entry(unsigned vector);
 
 /* Linear address 0-based flat copies, for tests that build jumps. */
-enum { LEGACY_TSS_A = SELECTOR_TSS, LEGACY_TSS_B = 0x58, LEGACY_TASK_GATE = 0x60, LEGACY_TSS_C = 0x68 };
+enum {
+    LEGACY_TSS_A = SELECTOR_TSS,
+    LEGACY_TSS_B = 0x58,
+    LEGACY_TASK_GATE = 0x60,
+    LEGACY_TSS_C = 0x68,
+    LEGACY_LDT = 0x70,
+    LEGACY_SPARE = 0x78, /* absent */
+};
 
 struct packed tss32 {
     uint32_t link, esp0, ss0, esp1, ss1, esp2, ss2, cr3, eip, eflags;

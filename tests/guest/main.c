@@ -30,6 +30,7 @@ static const struct test tests[] = {
     {"legacy", test_legacy, false},
     {"pae", test_pae, false},
     {"task", test_task, false},
+    {"taskfault", test_taskfault, false},
     {"quiet", test_quiet, false},
     {"random", test_random, false},
     {"x2apic", test_x2apic, false},

@@ -34,6 +34,7 @@ void test_event(void);
 void test_legacy(void);
 void test_pae(void);
 void test_task(void);
+void test_taskfault(void);
 void test_edge(void);
 void test_quiet(void);
 void test_features(void);

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "arch/x86/guest_walk.h"
+#include "vmm/guest_memory.h"
 
 uint8_t guest_world[GUEST_WORLD_BYTES];
 unsigned guest_world_reads, guest_world_replaces;
@@ -43,5 +43,36 @@ bool guest_entry_replace(uint64_t physical, unsigned size, uint64_t old, uint64_
     if (inside(physical, size) && guest_world_get(physical, size) != old)
         return false;
     guest_world_set(physical, size, new);
+    return true;
+}
+
+bool guest_read_physical(uint64_t address, void *to, uint64_t size)
+{
+    if (address > GUEST_WORLD_BYTES || size > GUEST_WORLD_BYTES - address)
+        return false;
+    memcpy(to, guest_world + address, size);
+    return true;
+}
+
+bool guest_write_physical(uint64_t address, const void *from, uint64_t size)
+{
+    if (address > GUEST_WORLD_BYTES || size > GUEST_WORLD_BYTES - address)
+        return false;
+    memcpy(guest_world + address, from, size);
+    return true;
+}
+
+bool guest_exchange_physical(uint64_t address, unsigned size, uint64_t *old, uint64_t new)
+{
+    uint64_t there;
+
+    if (!inside(address, size))
+        return false;
+    there = guest_world_get(address, size);
+    if (there != *old) {
+        *old = there;
+        return false;
+    }
+    guest_world_set(address, size, new);
     return true;
 }

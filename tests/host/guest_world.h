@@ -1,4 +1,4 @@
-/* The guest's physical memory for code that reaches it through guest_entry_read() and guest_entry_replace(). */
+/* The guest's physical memory for code that reaches it by guest_entry_read() and its like, and vmm/guest_memory.h. */
 #pragma once
 
 #include <stdint.h>
