@@ -13,6 +13,7 @@ FUZZ_SECONDS ?= 20
 # Code without hardware access: whole layers, and from the others what is pure. lib/string.c is left out, as the
 # C library has those functions.
 PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
+	boot/efi_tables.c \
 	boot/multiboot2.c \
 	arch/x86/acpi.c \
 	arch/x86/console_words.c \

@@ -1,0 +1,164 @@
+#include "mm/efi_map.h"
+
+#include "lib/string.h"
+
+enum { DESCRIPTOR_SIZE_MAX = 4096, VERSION = 1 };
+
+bool efi_map_check(const struct efi_map *map, struct error *error)
+{
+    if (!map->descriptors || map->size < map->descriptor_size)
+        return fail(error, "UEFI: the boot loader gave no memory map of the firmware");
+    if (map->descriptor_version != VERSION || map->descriptor_size < sizeof(struct efi_descriptor) ||
+        map->descriptor_size > DESCRIPTOR_SIZE_MAX)
+        return fail(error,
+                    "UEFI: the firmware's memory map has descriptors of version %u, %u bytes: update the firmware",
+                    map->descriptor_version, map->descriptor_size);
+    return true;
+}
+
+unsigned efi_map_count(const struct efi_map *map)
+{
+    return map->descriptors ? map->size / map->descriptor_size : 0;
+}
+
+void efi_map_get(const struct efi_map *map, unsigned index, struct efi_descriptor *out)
+{
+    memcpy(out, (const uint8_t *)map->descriptors + (size_t)index * map->descriptor_size, sizeof(*out));
+}
+
+static struct range range_of(const struct efi_descriptor *descriptor)
+{
+    const uint64_t most = (UINT64_MAX - descriptor->physical) / PAGE_SIZE;
+    const uint64_t pages = descriptor->pages < most ? descriptor->pages : most;
+
+    return (struct range){descriptor->physical, descriptor->physical + pages * PAGE_SIZE};
+}
+
+/* What Linux makes of it without its EFI stub: the same that GRUB puts into e820. */
+static enum memory_kind kind_of(const struct efi_descriptor *descriptor)
+{
+    if (descriptor->type == EFI_ACPI_NVS)
+        return MEMORY_ACPI_NVS;
+    if (descriptor->type == EFI_UNUSABLE)
+        return MEMORY_UNUSABLE;
+    if (descriptor->type == EFI_ACPI_RECLAIM)
+        return MEMORY_ACPI_RECLAIMABLE;
+    if (descriptor->attributes & EFI_MEMORY_RUNTIME)
+        return MEMORY_RESERVED; /* whatever its type */
+    switch (descriptor->type) {
+    case EFI_LOADER_CODE:
+    case EFI_LOADER_DATA:
+    case EFI_BOOT_SERVICES_CODE:
+    case EFI_BOOT_SERVICES_DATA:
+    case EFI_CONVENTIONAL:
+        return MEMORY_RAM;
+    }
+    return MEMORY_RESERVED; /* run-time services, MMIO, and types of the future */
+}
+
+bool efi_map_reserve(const struct efi_map *map, struct memmap *memmap, struct error *error)
+{
+    struct efi_descriptor descriptor;
+
+    for (unsigned i = 0; i < efi_map_count(map); i++) {
+        efi_map_get(map, i, &descriptor);
+        if (kind_of(&descriptor) != MEMORY_RAM &&
+            !memmap_add(memmap, range_of(&descriptor), kind_of(&descriptor), error))
+            return false;
+    }
+    return true;
+}
+
+bool efi_map_avoid_boot_services(const struct efi_map *map, struct memmap *memmap, struct error *error)
+{
+    struct efi_descriptor descriptor;
+
+    for (unsigned i = 0; i < efi_map_count(map); i++) {
+        efi_map_get(map, i, &descriptor);
+        if ((descriptor.type == EFI_BOOT_SERVICES_CODE || descriptor.type == EFI_BOOT_SERVICES_DATA) &&
+            !memmap_add(memmap, range_of(&descriptor), MEMORY_RESERVED, error))
+            return false;
+    }
+    return true;
+}
+
+/* The copy as it grows; with `to` NULL it is only measured. */
+struct copy {
+    const struct efi_map *map;
+    uint8_t *to;
+    uint32_t size;
+};
+
+/* Descriptor `index` again, for another range, with the fields behind the known ones as they were. */
+static void emit(struct copy *copy, unsigned index, const struct efi_descriptor *like, struct range range)
+{
+    const uint32_t size = copy->map->descriptor_size;
+    struct efi_descriptor descriptor = *like;
+
+    if (range.start >= range.end)
+        return;
+    descriptor.physical = range.start;
+    descriptor.virtual = like->virtual ? like->virtual + (range.start - like->physical) : 0;
+    descriptor.pages = range_size(range) / PAGE_SIZE;
+    if (copy->to) {
+        memcpy(copy->to + copy->size, (const uint8_t *)copy->map->descriptors + (size_t)index * size, size);
+        memcpy(copy->to + copy->size, &descriptor, sizeof(descriptor));
+    }
+    copy->size += size;
+}
+
+static uint64_t lower(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t higher(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Below the hidden range, the range itself (with the first that it cuts, so once), above it. */
+static void emit_around(struct copy *copy, unsigned index, const struct efi_descriptor *descriptor, struct range hidden,
+                        bool *done)
+{
+    const struct range range = range_of(descriptor);
+    struct efi_descriptor reserved = *descriptor;
+
+    reserved.type = EFI_RESERVED;
+    reserved.virtual = 0;
+    reserved.attributes &= ~EFI_MEMORY_RUNTIME;
+    emit(copy, index, descriptor, (struct range){range.start, lower(range.end, hidden.start)});
+    if (!*done)
+        emit(copy, index, &reserved, hidden);
+    *done = true;
+    emit(copy, index, descriptor, (struct range){higher(range.start, hidden.end), range.end});
+}
+
+static void copy_all(struct copy *copy, struct range hidden)
+{
+    struct efi_descriptor descriptor;
+    bool done = false;
+
+    for (unsigned i = 0; i < efi_map_count(copy->map); i++) {
+        efi_map_get(copy->map, i, &descriptor);
+        if (hidden.start < hidden.end && range_overlaps(range_of(&descriptor), hidden))
+            emit_around(copy, i, &descriptor, hidden, &done);
+        else
+            emit(copy, i, &descriptor, range_of(&descriptor));
+    }
+}
+
+uint32_t efi_map_copy_size(const struct efi_map *map, struct range hidden)
+{
+    struct copy copy = {map, NULL, 0};
+
+    copy_all(&copy, hidden);
+    return copy.size;
+}
+
+void efi_map_copy(const struct efi_map *map, struct range hidden, void *to)
+{
+    struct copy copy = {map, to, 0};
+
+    copy_all(&copy, hidden);
+}

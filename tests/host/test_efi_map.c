@@ -1,0 +1,209 @@
+/* mm/efi_map.c: against a model that knows of each page what the firmware says of it. */
+#include "tests/host/support.h"
+
+#include "mm/efi_map.h"
+
+enum { PAGES = 64, DESCRIPTORS_MAX = 24, SIZES = 4 };
+
+static const uint32_t sizes[SIZES] = {40, 48, 56, 104};
+static struct error error;
+
+static struct efi_map make(uint8_t *bytes, uint32_t size, const struct efi_descriptor *descriptors, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        memset(bytes + i * size, (int)(0x80 + i), size); /* behind the known fields: to be kept */
+        memcpy(bytes + i * size, &descriptors[i], sizeof(descriptors[i]));
+    }
+    return (struct efi_map){bytes, count * size, size, 1};
+}
+
+static struct efi_descriptor pages(uint32_t type, uint64_t first, uint64_t count)
+{
+    return (struct efi_descriptor){.type = type, .physical = first * PAGE_SIZE, .pages = count, .attributes = 0xf};
+}
+
+static void check_takes_what_can_be_read(void **state)
+{
+    static uint8_t bytes[200];
+    struct efi_map map = {bytes, 96, 48, 1};
+
+    (void)state;
+    assert_true(efi_map_check(&map, &error));
+    assert_int_equal(efi_map_count(&map), 2);
+    map.size = 100; /* a rest */
+    assert_true(efi_map_check(&map, &error));
+    assert_int_equal(efi_map_count(&map), 2);
+    map.descriptor_size = 101;
+    assert_false(efi_map_check(&map, &error));
+    map.descriptor_size = 39;
+    assert_false(efi_map_check(&map, &error));
+    assert_contains(error.text, "39 bytes: update the firmware");
+    map.descriptor_size = 0;
+    assert_false(efi_map_check(&map, &error));
+    map = (struct efi_map){bytes, 96, 48, 2};
+    assert_false(efi_map_check(&map, &error));
+    assert_contains(error.text, "version 2");
+    map = (struct efi_map){NULL, 0, 0, 0};
+    assert_false(efi_map_check(&map, &error));
+    assert_int_equal(efi_map_count(&map), 0);
+}
+
+static void firmware_keeps_its_own(void **state)
+{
+    const struct efi_descriptor list[] = {
+        pages(EFI_CONVENTIONAL, 0, 10), pages(EFI_RUNTIME_SERVICES_DATA, 10, 2),
+        pages(EFI_ACPI_RECLAIM, 12, 2), pages(EFI_ACPI_NVS, 14, 2),
+        pages(EFI_UNUSABLE, 16, 2),     pages(11, 18, 2),
+        pages(0x80000001, 20, 2),       pages(EFI_BOOT_SERVICES_DATA, 22, 4),
+        pages(EFI_LOADER_DATA, 26, 2),  pages(EFI_RUNTIME_SERVICES_CODE, 4, 1), /* overlaps the first */
+    };
+    static const enum memory_kind kinds[] = {[10 / 2] = MEMORY_RESERVED, [12 / 2] = MEMORY_ACPI_RECLAIMABLE,
+                                             [14 / 2] = MEMORY_ACPI_NVS, [16 / 2] = MEMORY_UNUSABLE,
+                                             [18 / 2] = MEMORY_RESERVED, [20 / 2] = MEMORY_RESERVED};
+    uint8_t bytes[ARRAY_SIZE(list) * 48];
+    struct efi_map map = make(bytes, 48, list, ARRAY_SIZE(list));
+    struct memmap memmap = {0};
+
+    (void)state;
+    assert_true(memmap_add(&memmap, (struct range){0, 28 * PAGE_SIZE}, MEMORY_RAM, &error)); /* the loader's view */
+    assert_true(efi_map_reserve(&map, &memmap, &error));
+    for (uint64_t page = 0; page < 28; page++) {
+        const struct range range = {page * PAGE_SIZE, (page + 1) * PAGE_SIZE};
+        const enum memory_kind kind = page == 4                 ? MEMORY_RESERVED
+                                      : page >= 10 && page < 22 ? kinds[page / 2]
+                                                                : MEMORY_RAM;
+
+        assert_true(memmap_is(&memmap, range, kind));
+    }
+    assert_true(efi_map_avoid_boot_services(&map, &memmap, &error));
+    assert_true(memmap_is(&memmap, (struct range){22 * PAGE_SIZE, 26 * PAGE_SIZE}, MEMORY_RESERVED));
+    assert_true(memmap_is(&memmap, (struct range){26 * PAGE_SIZE, 28 * PAGE_SIZE}, MEMORY_RAM));
+}
+
+static void run_time_attribute_counts(void **state)
+{
+    struct efi_descriptor one = pages(EFI_LOADER_CODE, 1, 1);
+    uint8_t bytes[40];
+    struct efi_map map;
+    struct memmap memmap = {0};
+
+    (void)state;
+    one.attributes |= EFI_MEMORY_RUNTIME;
+    map = make(bytes, 40, &one, 1);
+    assert_true(efi_map_reserve(&map, &memmap, &error));
+    assert_true(memmap_is(&memmap, (struct range){PAGE_SIZE, 2 * PAGE_SIZE}, MEMORY_RESERVED));
+}
+
+static void endless_descriptors_end(void **state)
+{
+    struct efi_descriptor one = pages(EFI_UNUSABLE, 5, UINT64_MAX);
+    uint8_t bytes[40];
+    struct efi_map map = make(bytes, 40, &one, 1);
+    struct memmap memmap = {0};
+
+    (void)state;
+    assert_true(efi_map_reserve(&map, &memmap, &error));
+    assert_int_equal(memmap.count, 1);
+    assert_int_equal(memmap.entries[0].range.start, 5 * PAGE_SIZE);
+    one.physical = UINT64_MAX - 5;
+    map = make(bytes, 40, &one, 1);
+    assert_true(efi_map_reserve(&map, &memmap, &error));
+    assert_int_equal(efi_map_copy_size(&map, (struct range){0, PAGE_SIZE}), 0); /* no whole page */
+}
+
+/* What each page is by the map's descriptors, as a set of types and attributes. */
+static void paint(const struct efi_map *map, uint64_t painted[PAGES])
+{
+    struct efi_descriptor d;
+
+    memset(painted, 0, PAGES * sizeof(*painted));
+    for (unsigned i = 0; i < efi_map_count(map); i++) {
+        efi_map_get(map, i, &d);
+        for (uint64_t page = d.physical / PAGE_SIZE; page < d.physical / PAGE_SIZE + d.pages && page < PAGES; page++)
+            painted[page] |= (uint64_t)1 << (d.type + (d.attributes & EFI_MEMORY_RUNTIME ? 32 : 0));
+    }
+}
+
+static struct efi_descriptor random_descriptor(uint64_t *seed)
+{
+    struct efi_descriptor d = pages((uint32_t)random_below(seed, 16), random_below(seed, PAGES), 0);
+
+    d.pages = 1 + random_below(seed, PAGES - d.physical / PAGE_SIZE);
+    if (random_below(seed, 3) == 0)
+        d.attributes |= EFI_MEMORY_RUNTIME;
+    if (random_below(seed, 3) == 0)
+        d.virtual = 0xffff800000000000 + d.physical;
+    return d;
+}
+
+static void assert_copy(const struct efi_map *map, struct range hidden)
+{
+    const uint32_t size = efi_map_copy_size(map, hidden);
+    uint8_t *bytes = malloc(size); /* exactly, for ASan */
+    const struct efi_map copy = {bytes, size, map->descriptor_size, 1};
+    uint64_t before[PAGES], after[PAGES];
+    struct efi_descriptor d;
+
+    efi_map_copy(map, hidden, bytes);
+    paint(map, before);
+    paint(&copy, after);
+    for (uint64_t page = 0; page < PAGES; page++) {
+        const bool is_hidden = page * PAGE_SIZE >= hidden.start && page * PAGE_SIZE < hidden.end;
+        bool touched = false; /* is any descriptor there that the hidden range cuts? */
+
+        for (uint64_t p = hidden.start / PAGE_SIZE; p < hidden.end / PAGE_SIZE; p++)
+            touched = touched || before[p];
+        assert_int_equal(after[page], is_hidden && touched ? 1 << EFI_RESERVED : before[page]);
+    }
+    for (unsigned i = 0; i < efi_map_count(&copy); i++) {
+        efi_map_get(&copy, i, &d);
+        assert_true(d.virtual == 0 || d.virtual == 0xffff800000000000 + d.physical);
+        if (copy.descriptor_size > sizeof(d)) /* what is behind the known fields came along */
+            assert_true(bytes[i * copy.descriptor_size + sizeof(d)] >= 0x80);
+    }
+    free(bytes);
+}
+
+static void copies_hide_exactly_one_range(void **state)
+{
+    uint64_t seed = 7;
+
+    (void)state;
+    for (unsigned run = 0; run < 2000; run++) {
+        const unsigned count = 1 + (unsigned)random_below(&seed, DESCRIPTORS_MAX);
+        const uint32_t size = sizes[random_below(&seed, SIZES)];
+        const uint64_t first = random_below(&seed, PAGES), last = first + random_below(&seed, PAGES - first);
+        struct efi_descriptor list[DESCRIPTORS_MAX];
+        uint8_t *bytes = malloc((size_t)count * size);
+        struct efi_map map;
+
+        for (unsigned i = 0; i < count; i++)
+            list[i] = random_descriptor(&seed);
+        map = make(bytes, size, list, count);
+        assert_copy(&map, (struct range){first * PAGE_SIZE, last * PAGE_SIZE});
+        free(bytes);
+    }
+}
+
+static void a_copy_that_hides_nothing_is_the_same(void **state)
+{
+    const struct efi_descriptor list[] = {pages(7, 0, 5), pages(3, 9, 5), pages(99, 3, 3)};
+    uint8_t bytes[3 * 56], copy[3 * 56];
+    struct efi_map map = make(bytes, 56, list, 3);
+
+    (void)state;
+    assert_int_equal(efi_map_copy_size(&map, (struct range){0, 0}), sizeof(copy));
+    efi_map_copy(&map, (struct range){0, 0}, copy);
+    assert_memory_equal(copy, bytes, sizeof(copy));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(check_takes_what_can_be_read),  cmocka_unit_test(firmware_keeps_its_own),
+        cmocka_unit_test(run_time_attribute_counts),     cmocka_unit_test(endless_descriptors_end),
+        cmocka_unit_test(copies_hide_exactly_one_range), cmocka_unit_test(a_copy_that_hides_nothing_is_the_same),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
