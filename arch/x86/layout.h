@@ -18,6 +18,7 @@
 /* Offsets in a CPU's slot; every page not named here is a guard page and never mapped. */
 #define CPU_STACK_BOTTOM 0x1000
 #define CPU_STACK_TOP    0x4000
+#define CPU_STACK_BOOT   0x3f00 /* where boot code begins: the guest's registers, set before the entry, lie above */
 #define CPU_NMI_BOTTOM   0x5000
 #define CPU_NMI_TOP      0x6000
 #define CPU_DF_BOTTOM    0x7000
