@@ -62,7 +62,7 @@ enum {
 };
 
 /* orig_video_isVGA: what kind of screen it is (Linux's include/uapi/linux/screen_info.h). */
-enum { VIDEO_TYPE_VGA_TEXT = 1, VIDEO_TYPE_VLFB = 0x23 };
+enum { VIDEO_TYPE_VGA_TEXT = 1, VIDEO_TYPE_VLFB = 0x23, VIDEO_TYPE_EFI = 0x70 };
 enum { VIDEO_CAPABILITY_64BIT_BASE = 1 << 1 };
 
 struct screen_info {
@@ -98,6 +98,18 @@ struct e820_entry {
     uint32_t type;
 } packed;
 
+/* Linux's include/uapi/asm/bootparam.h; "EL32" or "EL64" by the firmware's width. */
+struct efi_info {
+    char loader_signature[4];
+    uint32_t systab;
+    uint32_t memdesc_size;
+    uint32_t memdesc_version;
+    uint32_t memmap;
+    uint32_t memmap_size;
+    uint32_t systab_hi;
+    uint32_t memmap_hi;
+} packed;
+
 enum { E820_MAX_ENTRIES_ZEROPAGE = 128 };
 
 /* A node of the list at setup_header.setup_data; the payload follows. */
@@ -118,7 +130,7 @@ struct boot_params {
     uint32_t ext_ramdisk_size;
     uint32_t ext_cmd_line_ptr;
     uint8_t pad_0cc[0xf4];
-    uint8_t efi_info[0x20];
+    struct efi_info efi_info;
     uint32_t alt_mem_k;
     uint32_t scratch;
     uint8_t e820_entries;

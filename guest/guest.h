@@ -3,6 +3,7 @@
 
 #include "lib/error.h"
 #include "lib/range.h"
+#include "mm/efi_map.h"
 #include "mm/memmap.h"
 
 enum { GUEST_MODULES_MAX = 15 };
@@ -26,7 +27,13 @@ struct guest_source {
     uint64_t rsdp;               /* physical address of the RSDP in the machine's memory, 0 if unknown */
     struct range block;          /* Plinth's own memory; already reserved in memmap */
     const struct memmap *memmap; /* what the guest shall see */
-    struct range avoid[8];       /* further ranges not to touch (RAM that must stay as it is until launch) */
+    const struct memmap *free;   /* where images may be put; NULL: in all RAM of memmap */
+    struct {
+        uint64_t system_table; /* physical; 0: no UEFI that the guest could use */
+        bool is_64bit;
+        struct efi_map map; /* as efi_map_check() took it; the guest gets it without the block */
+    } efi;
+    struct range avoid[8]; /* further ranges not to touch (RAM that must stay as it is until launch) */
     unsigned avoid_count;
     struct {
         bool present;

@@ -1,6 +1,7 @@
 /*
  * Fills the zero page field by field (Documentation/x86/zero-page.rst, and boot.rst, "32-bit Boot Protocol") and
- * what goes with it into one block of memory: zero page | GDT | e820 entries beyond 128 | command line.
+ * what goes with it into one block of memory: zero page | GDT | e820 entries beyond 128 | command line | EFI memory
+ * map.
  */
 #include "guest/linux_params.h"
 
@@ -23,9 +24,19 @@ static uint64_t command_line_offset(const struct memmap *map)
     return E820_EXT_OFFSET + (count ? sizeof(struct setup_data) + count * sizeof(struct e820_entry) : 0);
 }
 
+static uint64_t efi_map_offset(const struct guest_source *source)
+{
+    return ALIGN_UP(command_line_offset(source->memmap) + strlen(source->command_line) + 1, sizeof(uint64_t));
+}
+
+static uint32_t efi_map_size(const struct guest_source *source)
+{
+    return source->efi.system_table ? efi_map_copy_size(&source->efi.map, source->block) : 0;
+}
+
 uint64_t linux_params_size(const struct guest_source *source)
 {
-    return ALIGN_UP(command_line_offset(source->memmap) + strlen(source->command_line) + 1, PAGE_SIZE);
+    return ALIGN_UP(efi_map_offset(source) + efi_map_size(source), PAGE_SIZE);
 }
 
 static struct e820_entry e820_from(const struct memmap_entry *entry)
@@ -93,6 +104,24 @@ static void fill_header(struct boot_params *params, const struct linux_header *h
         hdr->kernel_alignment = (uint32_t)plan->alignment;
 }
 
+/* Linux then finds the firmware's tables and calls its run-time services as if GRUB's own `linux` had started it. */
+static void fill_efi(struct boot_params *params, const struct guest_source *source, uint64_t physical, void *map)
+{
+    struct efi_info *info = &params->efi_info;
+
+    if (!source->efi.system_table)
+        return;
+    efi_map_copy(&source->efi.map, source->block, map);
+    memcpy(info->loader_signature, source->efi.is_64bit ? "EL64" : "EL32", sizeof(info->loader_signature));
+    info->systab = (uint32_t)source->efi.system_table;
+    info->systab_hi = (uint32_t)(source->efi.system_table >> 32);
+    info->memdesc_size = source->efi.map.descriptor_size;
+    info->memdesc_version = source->efi.map.descriptor_version;
+    info->memmap = (uint32_t)physical;
+    info->memmap_hi = (uint32_t)(physical >> 32);
+    info->memmap_size = efi_map_size(source);
+}
+
 static void fill_entry(struct guest_entry *entry, const struct linux_plan *plan)
 {
     *entry = (struct guest_entry){
@@ -114,7 +143,7 @@ void linux_params_write(const struct guest_source *source, const struct linux_he
     struct boot_params *const params = at;
     uint8_t *const bytes = at;
     const uint64_t physical = plan->parameters.start;
-    const uint64_t command_line = command_line_offset(source->memmap);
+    const uint64_t command_line = command_line_offset(source->memmap), efi_map = efi_map_offset(source);
 
     memmove(bytes + command_line, source->command_line, strlen(source->command_line) + 1);
     memset(bytes, 0, command_line);
@@ -125,7 +154,7 @@ void linux_params_write(const struct guest_source *source, const struct linux_he
     linux_screen_fill(&params->screen_info, source);
     fill_extended_memory(params, source->memmap);
     params->acpi_rsdp_addr = source->rsdp;
-    /* efi_info stays zero: the guest is started as on a BIOS machine. The ext_ fields stay zero: all is below 4 GiB. */
+    fill_efi(params, source, physical + efi_map, bytes + efi_map); /* the ext_ fields stay zero: all is below 4 GiB */
     memcpy(bytes + GDT_OFFSET, flat_gdt, sizeof flat_gdt);
     fill_entry(entry, plan);
 }

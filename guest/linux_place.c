@@ -31,6 +31,11 @@ static struct keep_out keep_out_always(const struct guest_source *source)
     return out;
 }
 
+static const struct memmap *free_memory(const struct guest_source *source)
+{
+    return source->free ? source->free : source->memmap;
+}
+
 /* What the functions below work on. */
 struct placing {
     const struct guest_source *source;
@@ -45,7 +50,7 @@ enum end { LOWEST, HIGHEST };
 static bool find(const struct placing *p, const struct keep_out *out, uint64_t size, uint64_t align,
                  struct range within, enum end end, struct range *place)
 {
-    const struct memmap *map = p->source->memmap;
+    const struct memmap *map = free_memory(p->source);
     bool found = false;
 
     if (within.start >= within.end)
@@ -159,7 +164,7 @@ static bool pref_address_is_free(const struct guest_source *source, const struct
     for (unsigned i = 0; i < out.count; i++)
         if (range_overlaps(kernel, out.ranges[i]))
             return false;
-    return memmap_is(source->memmap, kernel, MEMORY_RAM);
+    return memmap_is(free_memory(source), kernel, MEMORY_RAM);
 }
 
 /*

@@ -55,13 +55,13 @@ static void fill_framebuffer(struct screen_info *info, const struct guest_source
 {
     const uint64_t bytes = (uint64_t)source->screen.pitch * source->screen.height;
 
-    info->orig_video_isVGA = VIDEO_TYPE_VLFB;
+    info->orig_video_isVGA = source->efi.system_table ? VIDEO_TYPE_EFI : VIDEO_TYPE_VLFB;
     info->orig_video_cols = TEXT_COLUMNS;
     info->orig_video_lines = TEXT_LINES;
     info->lfb_base = (uint32_t)source->screen.address;
     info->ext_lfb_base = (uint32_t)(source->screen.address >> 32);
     info->capabilities = info->ext_lfb_base ? VIDEO_CAPABILITY_64BIT_BASE : 0;
-    info->lfb_size = (uint32_t)(ALIGN_UP(bytes, 64 * KIB) / (64 * KIB)); /* in 64 KiB, with this type of screen */
+    info->lfb_size = source->efi.system_table ? (uint32_t)bytes : (uint32_t)(ALIGN_UP(bytes, 64 * KIB) / (64 * KIB));
     info->lfb_width = (uint16_t)source->screen.width;
     info->lfb_height = (uint16_t)source->screen.height;
     info->lfb_depth = source->screen.bits_per_pixel;
