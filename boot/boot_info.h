@@ -4,6 +4,7 @@
 
 #include "arch/x86/framebuffer.h"
 #include "lib/range.h"
+#include "mm/efi_map.h"
 #include "mm/memmap.h"
 
 enum { BOOT_MODULES_MAX = 16 };
@@ -28,3 +29,9 @@ struct boot_info {
     uint32_t efi_memory_map_size, efi_descriptor_size, efi_descriptor_version;
     bool efi_boot_services; /* the loader did not leave boot services */
 };
+
+static inline struct efi_map boot_info_efi_map(const struct boot_info *info)
+{
+    return (struct efi_map){info->efi_memory_map, info->efi_memory_map_size, info->efi_descriptor_size,
+                            info->efi_descriptor_version};
+}

@@ -12,11 +12,14 @@
 #include "arch/x86/reset.h"
 #include "arch/x86/virt.h"
 #include "boot/block.h"
+#include "boot/guest_source.h"
 #include "boot/host_map.h"
 #include "boot/image.h"
 #include "boot/multiboot2.h"
-#include "boot/rsdp.h"
+#include "boot/native.h"
+#include "boot/screen.h"
 #include "boot/smp.h"
+#include "boot/steps.h"
 #include "guest/load.h"
 #include "lib/log.h"
 #include "lib/options.h"
@@ -24,8 +27,6 @@
 #include "mm/ept.h"
 #include "mm/phys.h"
 #include "vmm/vmm.h"
-
-_Static_assert(BOOT_MODULES_MAX - 1 <= GUEST_MODULES_MAX, "describe_modules() fills them");
 
 enum { INFORMATION_MAX = 32 * 1024, POOL_BYTES_MIN = 256 * 1024 };
 
@@ -39,7 +40,12 @@ static struct ept ept;
 static struct range screen; /* physical; empty: none */
 static struct error error;
 static uint64_t entry_tsc;
-static uint32_t cpus_ready, go;
+static bool moved_in;             /* the block holds the running image */
+static bool fit;                  /* the boot CPU can do what Plinth needs */
+static struct error unfit;        /* why not */
+static struct memmap free_memory; /* RAM without what the firmware may still use */
+static struct guest_source source;
+static struct guest_entry guest;
 
 static void must(bool ok)
 {
@@ -74,38 +80,12 @@ static void start_first_console(void)
     console_set_screen(&mode, phys_map(mode.address, range_size(framebuffer_range(&mode))));
 }
 
-static bool has_no_ram(struct range range)
-{
-    for (unsigned i = 0; i < info.memmap.count; i++)
-        if (info.memmap.entries[i].kind == MEMORY_RAM && range_overlaps(info.memmap.entries[i].range, range))
-            return fail(&error, "Screen: the framebuffer at 0x%lx would lie in RAM: update or replace the boot loader",
-                        range.start);
-    return true;
-}
-
-/* Without a word from the loader there is EGA text on a BIOS machine, and nothing on UEFI. */
-static void start_screen(void)
-{
-    struct framebuffer mode = info.framebuffer;
-
-    if (mode.kind == FRAMEBUFFER_NONE && !info.efi_system_table)
-        mode = framebuffer_ega_text();
-    if (framebuffer_check(&mode, cpu_physical_bits(), &error) && has_no_ram(framebuffer_range(&mode))) {
-        screen = framebuffer_range(&mode);
-        console_set_screen(&mode, host_map_early_screen(screen));
-        return;
-    }
-    console_set_screen(&mode, NULL);
-    info.framebuffer.kind = FRAMEBUFFER_NONE;
-    log_warning("%s", error.text);
-}
-
 static void start_consoles(void)
 {
     struct console_words words;
     bool known;
 
-    start_screen();
+    screen = boot_screen_start(&info);
     options_parse(info.command_line, &options);
     log_set_console_level(options.log_level);
     known = console_words_parse(options.console, &words, &error);
@@ -130,6 +110,24 @@ static bool check_modules(void)
     return true;
 }
 
+/* On UEFI the loader's map need not tell all that the firmware keeps. */
+static bool reserve_firmware(void)
+{
+    const struct efi_map map = boot_info_efi_map(&info);
+    struct error problem;
+
+    if (info.efi_boot_services)
+        return fail(&error, "UEFI: the boot loader left boot services running: load Plinth with GRUB's multiboot2");
+    if (!info.efi_system_table || !efi_map_check(&map, &problem)) {
+        free_memory = info.memmap;
+        return true;
+    }
+    if (!efi_map_reserve(&map, &info.memmap, &error))
+        return false;
+    free_memory = info.memmap;
+    return efi_map_avoid_boot_services(&map, &free_memory, &error);
+}
+
 /* What must not be written to before the guest runs: the image with the tables we run on, and the modules. */
 static unsigned busy_ranges(struct range *out)
 {
@@ -144,8 +142,11 @@ static unsigned busy_ranges(struct range *out)
 /* One table for each 512 GiB of RAM, or, without 1 GiB pages, for each GiB; what lies above RAM is small change. */
 static uint64_t ept_pages(void)
 {
-    uint64_t top = info.memmap.count ? info.memmap.entries[info.memmap.count - 1].range.end : 0;
+    uint64_t top = 0;
 
+    for (unsigned i = 0; i < info.memmap.count; i++)
+        if (info.memmap.entries[i].kind == MEMORY_RAM)
+            top = info.memmap.entries[i].range.end;
     return top / (virt_has_gib_pages() ? 512 * GIB : GIB);
 }
 
@@ -157,8 +158,11 @@ static bool take_block(void)
 
     block_plan(&block, (uint64_t)(image_end - image_start), acpi.cpu_count, CPU_PAGES,
                POOL_BYTES_MIN + pool_pages * PAGE_SIZE);
-    return block_place(&block, &info.memmap, busy, count, &error) &&
-           memmap_set(&info.memmap, block.range, MEMORY_RESERVED, &error);
+    if (block_place(&block, &free_memory, busy, count, &error) ||
+        block_place(&block, &info.memmap, busy, count, &error))
+        return memmap_set(&info.memmap, block.range, MEMORY_RESERVED, &error);
+    block.range = (struct range){0, 0};
+    return false;
 }
 
 static bool start_boot_cpu(void)
@@ -176,19 +180,6 @@ static bool start_boot_cpu(void)
     return true;
 }
 
-static noreturn void ap_main(void)
-{
-    struct error problem;
-
-    if (!virt_check_cpu(&problem) || !virt_start_cpu(&problem))
-        crash("%s", problem.text);
-    __atomic_add_fetch(&cpus_ready, 1, __ATOMIC_ACQ_REL);
-    while (!__atomic_load_n(&go, __ATOMIC_ACQUIRE))
-        cpu_pause();
-    write_cr3(host_map_cr3()); /* the identity map is gone from the tables: from the TLB too */
-    vmm_run_application_cpu();
-}
-
 static bool start_other_cpus(void)
 {
     struct smp_plan plan = {
@@ -197,13 +188,10 @@ static bool start_other_cpus(void)
         .cr3 = host_map_cr3(),
         .pages = block.range.start + block.cpus_offset,
         .cpu_pages = CPU_PAGES,
-        .entry = ap_main,
+        .entry = steps_entry,
     };
 
-    if (!smp_start(&plan, &error))
-        return false;
-    log_info("CPUs: %u of %u started, VMX on each", cpu_count, acpi.cpu_count);
-    return true;
+    return smp_start(&plan, &error) && steps_wait(&error);
 }
 
 static bool build_ept(void)
@@ -212,86 +200,90 @@ static bool build_ept(void)
     return ept_init(&ept, &pool, &mtrr, block.range, mtrr.physical_bits, virt_has_gib_pages(), &error);
 }
 
-static void describe_screen(struct guest_source *source)
+static bool start_virtualization(void)
 {
-    const struct framebuffer *framebuffer = &info.framebuffer;
-
-    source->screen.present = framebuffer->kind == FRAMEBUFFER_RGB || framebuffer->kind == FRAMEBUFFER_TEXT;
-    source->screen.text = framebuffer->kind == FRAMEBUFFER_TEXT;
-    source->screen.address = framebuffer->address;
-    source->screen.pitch = framebuffer->pitch;
-    source->screen.width = framebuffer->width;
-    source->screen.height = framebuffer->height;
-    source->screen.bits_per_pixel = framebuffer->bits_per_pixel;
-    source->screen.red_position = framebuffer->red_position;
-    source->screen.red_size = framebuffer->red_size;
-    source->screen.green_position = framebuffer->green_position;
-    source->screen.green_size = framebuffer->green_size;
-    source->screen.blue_position = framebuffer->blue_position;
-    source->screen.blue_size = framebuffer->blue_size;
+    if (!virt_init(&pool, &ept, &error) || !virt_start_cpu(&error) || !steps_take(STEP_START, &error))
+        return false;
+    log_info("CPUs: %u of %u started, VMX on each", cpu_count, acpi.cpu_count);
+    return true;
 }
 
-static void describe_modules(struct guest_source *source)
+/* Finds out about the guest's images and puts them where they run. */
+static bool load_guest(void)
 {
-    source->kernel = info.modules[0].range;
-    source->command_line = info.modules[0].string;
-    if (info.module_count > 1)
-        source->initrd = info.modules[1].range;
-    for (unsigned i = 1; i < info.module_count; i++)
-        source->modules[source->module_count++] = (struct guest_module){info.modules[i].range, info.modules[i].string};
+    guest_source_describe(&info, &free_memory, &source);
+    source.block = block.range;
+    return guest_load(&source, &guest, &error);
 }
 
-static bool load_guest(struct guest_entry *entry)
+/* What we run on, the block or the image where it was loaded, is ordinary RAM for the guest. */
+static noreturn void start_natively(void)
 {
-    struct guest_source source = {
-        .loader_name = "Plinth " PLINTH_VERSION,
-        .rsdp = rsdp_find(info.rsdp, info.rsdp_size),
-        .rsdp_copy = info.rsdp,
-        .rsdp_size = info.rsdp_size,
-        .block = block.range,
-        .memmap = &info.memmap,
-    };
+    const struct range loaded = {LOAD_BASE, (uint64_t)image_boot_pointer(load_end)};
+    struct error problem;
 
-    describe_modules(&source);
-    describe_screen(&source);
-    return guest_load(&source, entry, &error);
+    log_warning("NATIVE: the guest starts on the bare machine, WITHOUT Plinth (fallback=never stops instead)");
+    if (cpu_count > 0)
+        virt_stop_cpu();
+    if (cpu_count > 1) {
+        if (!steps_take(STEP_NATIVE, &problem))
+            log_debug("%s", problem.text);
+        smp_reset(&acpi);
+    }
+    must(memmap_set(&info.memmap, block.range, MEMORY_RAM, &error));
+    guest_source_describe(&info, &free_memory, &source);
+    source.avoid[source.avoid_count++] = loaded;
+    source.avoid[source.avoid_count++] = block.range;
+    must(guest_load(&source, &guest, &error));
+    console_flush();
+    console_yield_screen();
+    native_start(&guest, moved_in ? block.range.start : LOAD_BASE);
 }
 
-static noreturn void launch(const struct guest_entry *guest)
+/* What only Plinth needs: without it the guest can still be started natively. */
+static void need(bool ok)
 {
-    struct entry32 entry = {.eip = guest->eip,
-                            .eax = guest->eax,
-                            .ebx = guest->ebx,
-                            .esi = guest->esi,
-                            .gdt_base = guest->gdt_base,
-                            .gdt_limit = guest->gdt_limit,
-                            .code_selector = guest->code_selector,
-                            .data_selector = guest->data_selector};
+    if (ok)
+        return;
+    if (options.fallback == FALLBACK_NEVER)
+        refuse(&error);
+    log_error("%s", error.text);
+    start_natively();
+}
 
-    while (__atomic_load_n(&cpus_ready, __ATOMIC_ACQUIRE) + 1 < cpu_count)
-        cpu_pause();
+static noreturn void launch(void)
+{
+    struct entry32 entry = {.eip = guest.eip,
+                            .eax = guest.eax,
+                            .ebx = guest.ebx,
+                            .esi = guest.esi,
+                            .gdt_base = guest.gdt_base,
+                            .gdt_limit = guest.gdt_limit,
+                            .code_selector = guest.code_selector,
+                            .data_selector = guest.data_selector};
+
     host_map_drop_low();
     write_cr3(host_map_cr3());
     log_info("Guest: entered %lu ticks after the multiboot entry", rdtsc() - entry_tsc);
     console_flush();
     console_yield_screen();
-    __atomic_store_n(&go, 1, __ATOMIC_RELEASE);
+    steps_run_guest();
     vmm_run_boot_cpu(&entry);
 }
 
 /* On the boot CPU's final stack, with W^X tables. */
 static noreturn void boot_in_block(void)
 {
-    struct guest_entry entry;
-
-    must(build_ept());
-    must(virt_init(&pool, &ept, &error));
-    must(virt_start_cpu(&error));
-    must(start_other_cpus());
-    must(vmm_init(&pool, &ept, &mtrr, &acpi, &error));
-    must(load_guest(&entry));
-    must(host_map_seal(&error));
-    launch(&entry);
+    need(start_other_cpus());
+    need(fit || fail(&error, "%s", unfit.text));
+    if (options.fallback == FALLBACK_ALWAYS)
+        start_natively();
+    need(build_ept());
+    need(start_virtualization());
+    need(vmm_init(&pool, &ept, &mtrr, &acpi, &error));
+    must(load_guest());
+    need(host_map_seal(&error));
+    launch();
 }
 
 void boot_main(uint32_t magic, uint32_t information, uint64_t tsc)
@@ -303,18 +295,20 @@ void boot_main(uint32_t magic, uint32_t information, uint64_t tsc)
     must(read_boot_information(magic, information));
     start_consoles();
     must(check_modules());
-    must(acpi_parse(info.rsdp, info.rsdp_size, &acpi, &error));
+    must(reserve_firmware());
+    need(acpi_parse(info.rsdp, info.rsdp_size, &acpi, &error));
     reset_init(&acpi);
     clock_init(acpi.pm_timer_port);
-    must(virt_check_cpu(&error));
-    must(take_block());
+    fit = virt_check_cpu(&unfit); /* what the CPU has decides on the block's size */
+    need(take_block());
     log_info("Memory: %lu MiB; Plinth's block at %lx, %lu KiB", memmap_ram_bytes(&info.memmap) / MIB, block.range.start,
              range_size(block.range) / KIB);
     block_move_in(&block);
-    must(start_boot_cpu());
+    moved_in = true;
+    need(start_boot_cpu());
     asm volatile("mov %0, %%rsp; xor %%ebp, %%ebp; jmp *%1"
                  :
-                 : "r"(CPU_BASE + CPU_STACK_TOP), "r"(boot_in_block)
+                 : "r"(CPU_BASE + CPU_STACK_BOOT), "r"(boot_in_block)
                  : "memory");
     __builtin_unreachable();
 }

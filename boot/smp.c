@@ -59,6 +59,11 @@ static void send_init_to_all(const struct acpi_info *acpi, uint32_t self)
     clock_delay_us(INIT_WAIT_US);
 }
 
+void smp_reset(const struct acpi_info *acpi)
+{
+    send_init_to_all(acpi, lapic_id());
+}
+
 /* The next index goes to a CPU only when it has come, so indexes have no gaps. */
 static bool start_next(const struct smp_plan *plan, uint32_t apic_id, struct trampoline_parameters *parameters,
                        uint64_t page, struct error *error)
@@ -71,7 +76,7 @@ static bool start_next(const struct smp_plan *plan, uint32_t apic_id, struct tra
     cpu = cpu_create(cpu_count, apic_id, physical, host_map_window(cpu_count));
     cpu->tss.rsp[0] = (uint64_t)plan->entry;
     parameters->cr3 = plan->cr3;
-    parameters->stack = CPU_BASE + (uint64_t)cpu_count * CPU_SLOT + CPU_STACK_TOP;
+    parameters->stack = CPU_BASE + (uint64_t)cpu_count * CPU_SLOT + CPU_STACK_BOOT;
     parameters->entry = (uint64_t)ap_start;
     parameters->argument = (uint64_t)cpu;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -21,3 +21,7 @@ struct smp_plan {
 };
 
 must_check bool smp_start(const struct smp_plan *plan, struct error *error);
+
+/* Sends an INIT to every CPU of the list but this one: they wait for a SIPI, as firmware leaves them. None of them may
+ * be in VMX operation, which blocks INITs. */
+void smp_reset(const struct acpi_info *acpi);

@@ -1,6 +1,6 @@
 /*
  * Where an application processor begins: real mode, CS = page >> 4, at a page below 1 MiB to which this code is copied
- * (boot/smp.c). It goes straight to long mode on Plinth's tables and to ap_main() on the CPU's own stack.
+ * (boot/smp.c). It goes straight to long mode on Plinth's tables and to ap_start() on the CPU's own stack.
  */
 #include "arch/x86/layout.h"
 

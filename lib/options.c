@@ -38,6 +38,11 @@ static const struct option table[] = {
      "reset, halt or monitor",
      ON_CRASH_RESET,
      FIELD(on_crash)},
+    {"fallback",
+     {[FALLBACK_AUTO] = "auto", [FALLBACK_ALWAYS] = "always", [FALLBACK_NEVER] = "never"},
+     "auto, always or never",
+     FALLBACK_AUTO,
+     FIELD(fallback)},
     {"log",
      {[LOG_ERROR] = "error", [LOG_WARNING] = "warning", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"},
      "error, warning, info or debug",
@@ -56,7 +61,7 @@ static const struct option table[] = {
     {"console", {NULL}, "", 0, TEXT_FIELD(console, "com1,passthrough")},
 };
 
-#define OPTION_NAMES "ap_start, on_crash, log, serial, l1d_flush, verw, scrub, ledger, watch and console"
+#define OPTION_NAMES "ap_start, on_crash, fallback, log, serial, l1d_flush, verw, scrub, ledger, watch and console"
 
 struct options options;
 

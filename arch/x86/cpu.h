@@ -40,7 +40,7 @@ struct cpu {
     uint32_t index;           /* 0 is the boot CPU */
     struct guest_regs *frame; /* the guest's register frame, at the top of the main stack */
     uint32_t apic_id;
-    uint32_t online;    /* ap_main() was reached */
+    uint32_t online;    /* the CPU has come to ap_start() in boot/smp.c */
     uint32_t nmi_count; /* NMIs that arrived and are neither a kick nor yet the guest's */
     uint32_t kicked;    /* an NMI was sent by cpu_kick() and has not come yet */
     struct vcpu *vcpu;

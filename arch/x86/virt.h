@@ -108,6 +108,9 @@ must_check bool virt_init(struct pool *pool, const struct ept *ept, struct error
 /* Turns virtualization on, on this CPU, and makes its vCPU ready for one of the vcpu_set_...(). */
 must_check bool virt_start_cpu(struct error *error);
 
+/* Turns virtualization off on this CPU, if virt_start_cpu() has turned it on. Boot. */
+void virt_stop_cpu(void);
+
 /* Enters the guest for the first time. */
 noreturn void virt_launch(void);
 

@@ -75,13 +75,13 @@ def multiboot_bare(directory, kernel):
 
 def qemu(directory, modules=None, firmware="bios", options=""):
     """QEMU without KVM: no VMX, and a quick machine for what is checked before it."""
-    entry = image.plinth_entry(PLINTH, options, linux_modules() if modules is None else modules)
+    entry = image.plinth_entry(PLINTH, f"fallback=never {options}", linux_modules() if modules is None else modules)
     return entry, Config(directory=directory, firmware=firmware), "qemu"
 
 
 def bochs_machine(directory, modules=None, before=(), **fields):
     """Bochs, with some fields of Config given."""
-    entry = image.plinth_entry(PLINTH, "", linux_modules() if modules is None else modules, before)
+    entry = image.plinth_entry(PLINTH, "fallback=never", linux_modules() if modules is None else modules, before)
     return entry, Config(directory=directory, **fields), "bochs"
 
 

@@ -48,7 +48,12 @@ static void every_value_is_known(void **state)
     assert_false(parsed.ledger);
     parse("serial=on log=warning on_crash=monitor ap_start=icr");
     assert_options(AP_START_ICR, ON_CRASH_MONITOR, LOG_WARNING, true);
+    parse("fallback=never");
+    assert_int_equal(parsed.fallback, FALLBACK_NEVER);
+    parse("fallback=always");
+    assert_int_equal(parsed.fallback, FALLBACK_ALWAYS);
     parse("ap_start=auto on_crash=reset log=debug");
+    assert_int_equal(parsed.fallback, FALLBACK_AUTO);
     assert_options(AP_START_AUTO, ON_CRASH_RESET, LOG_DEBUG, true);
     parse("log=info");
     assert_defaults();

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from . import kernel
 from .command import newer, run
 from .debian import unpack
 from .paths import BUILD, ROOT
@@ -15,6 +16,7 @@ FILES = {
     "tests/report": SCRIPTS / "report",
     "tests/budget": SCRIPTS / "budget",
 }
+MODULES = ("kernel/fs/efivarfs/efivarfs.ko",)  # of the cloud kernel, for tests that load them
 PROGRAMS = {"bin/plinth-stat": ROOT / "tools/plinth-stat.c", "bin/meter": SCRIPTS / "meter.c"}
 
 
@@ -22,7 +24,8 @@ def build(target=BUILD / "initrd.img", extra=None):
     """Make the initramfs and return its path. `extra` maps further names in it to files."""
     programs = {name: compile_static(source) for name, source in PROGRAMS.items()}
     busybox = unpack("busybox-static", BUILD / "busybox") / "bin/busybox"
-    files = {**FILES, "bin/busybox": busybox, **programs, **(extra or {})}
+    modules = {f"modules/{Path(name).name}": kernel.fetch("cloud").modules / name for name in MODULES}
+    files = {**FILES, **modules, "bin/busybox": busybox, **programs, **(extra or {})}
     if not newer(target, Path(__file__), *files.values()):
         write_cpio(target, files)
     return target

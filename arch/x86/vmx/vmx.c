@@ -199,14 +199,26 @@ bool virt_start_cpu(struct error *error)
     if (!vmxon(vcpu->vmxon_physical))
         return fail(error, "VT-x: VMXON failed on cpu%u: another hypervisor, or the firmware, has VT-x in use",
                     cpu->index);
+    cpu->vcpu = vcpu;
     if (!vmclear(vcpu->vmcs_physical) || !vmptrld(vcpu->vmcs_physical))
         return fail(error, "VT-x: VMCLEAR or VMPTRLD failed on cpu%u: report this as a defect", cpu->index);
     vcpu->vmcs_current = true;
-    cpu->vcpu = vcpu;
     /* 15 registers below a slot that aligns the stack at the call of vmx_exit() */
     cpu->frame = (struct guest_regs *)((uint64_t)cpu - CPU_STRUCT + CPU_STACK_TOP - 8) - 1;
     vmcs_set_host_state();
     return vmcs_set_controls(error);
+}
+
+void virt_stop_cpu(void)
+{
+    struct cpu *cpu = cpu_this();
+
+    if (!cpu->vcpu)
+        return;
+    cpu->vcpu->vmcs_current = false;
+    cpu->vcpu = NULL;
+    asm volatile("vmxoff" ::: "cc", "memory");
+    write_cr4(read_cr4() & ~CR4_VMXE);
 }
 
 void virt_launch(void)
