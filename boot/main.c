@@ -7,6 +7,7 @@
 #include "arch/x86/exception.h"
 #include "arch/x86/instr.h"
 #include "arch/x86/lapic.h"
+#include "arch/x86/mitigations.h"
 #include "arch/x86/mtrr_msrs.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/reset.h"
@@ -24,7 +25,7 @@
 #include "lib/log.h"
 #include "lib/options.h"
 #include "lib/string.h"
-#include "mm/ept.h"
+#include "mm/ept_execute.h"
 #include "mm/phys.h"
 #include "vmm/vmm.h"
 
@@ -139,15 +140,16 @@ static unsigned busy_ranges(struct range *out)
     return count;
 }
 
-/* One table for each 512 GiB of RAM, or, without 1 GiB pages, for each GiB; what lies above RAM is small change. */
+/* One table for each 512 GiB of RAM, or, without 1 GiB pages, for each GiB; what lies above RAM is small change. Where
+ * only small pages are executable, tables for an eighth of RAM to be code. */
 static uint64_t ept_pages(void)
 {
-    uint64_t top = 0;
+    uint64_t code = mitigations.small_execute.on ? memmap_ram_bytes(&info.memmap) / 8 : 0, top = 0;
 
     for (unsigned i = 0; i < info.memmap.count; i++)
         if (info.memmap.entries[i].kind == MEMORY_RAM)
             top = info.memmap.entries[i].range.end;
-    return top / (virt_has_gib_pages() ? 512 * GIB : GIB);
+    return top / (virt_has_gib_pages() ? 512 * GIB : GIB) + code / (2 * MIB);
 }
 
 static bool take_block(void)
@@ -197,7 +199,11 @@ static bool start_other_cpus(void)
 static bool build_ept(void)
 {
     mtrr_msrs_read(&mtrr);
-    return ept_init(&ept, &pool, &mtrr, block.range, mtrr.physical_bits, virt_has_gib_pages(), &error);
+    if (!ept_init(&ept, &pool, &mtrr, block.range, mtrr.physical_bits, virt_has_gib_pages(), &error))
+        return false;
+    if (mitigations.small_execute.on)
+        ept_execute_small_only(&ept);
+    return true;
 }
 
 static bool start_virtualization(void)
@@ -300,6 +306,7 @@ void boot_main(uint32_t magic, uint32_t information, uint64_t tsc)
     reset_init(&acpi);
     clock_init(acpi.pm_timer_port);
     fit = virt_check_cpu(&unfit); /* what the CPU has decides on the block's size */
+    mitigations_init();
     need(take_block());
     log_info("Memory: %lu MiB; Plinth's block at %lx, %lu KiB", memmap_ram_bytes(&info.memmap) / MIB, block.range.start,
              range_size(block.range) / KIB);

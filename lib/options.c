@@ -56,12 +56,14 @@ static const struct option table[] = {
      FIELD(l1d_flush)},
     {"verw", CHOICES, "auto, on or off", CHOICE_AUTO, FIELD(verw)},
     {"scrub", CHOICES, "auto, on or off", CHOICE_AUTO, FIELD(scrub)},
+    {"itlb_multihit", CHOICES, "auto, on or off", CHOICE_OFF, FIELD(multihit)},
     {"ledger", {[false] = "0", [true] = "1"}, "0 or 1", false, FIELD(ledger)},
     {"watch", {NULL}, "ADDRESS+LENGTH:RIGHTS, see README.md", 0, TEXT_FIELD(watch, "")},
     {"console", {NULL}, "", 0, TEXT_FIELD(console, "com1,passthrough")},
 };
 
-#define OPTION_NAMES "ap_start, on_crash, fallback, log, serial, l1d_flush, verw, scrub, ledger, watch and console"
+#define OPTION_NAMES                                                                                                   \
+    "ap_start, on_crash, fallback, log, serial, l1d_flush, verw, scrub, itlb_multihit, ledger, watch and console"
 
 struct options options;
 

@@ -151,7 +151,7 @@ bool ept_init(struct ept *ept, struct pool *pool, const struct mtrr_state *mtrr,
 static bool protect_outside_block(struct ept *ept, uint64_t start, uint64_t end, uint64_t rights)
 {
     /* with the mark taken away as well, nobody gives a right back that is denied here */
-    struct pgtable_bits bits = {.mask = EPT_ALL | EPT_TRACKED, .value = legal_rights(ept, rights)};
+    struct pgtable_bits bits = {.mask = EPT_ALL | EPT_TRACKED | EPT_SMALL_EXECUTE, .value = legal_rights(ept, rights)};
 
     if (end > ept_limit(ept))
         end = ept_limit(ept);

@@ -29,6 +29,9 @@ enum {
 /* In a leaf that may be written but is made to exit at the first write (mm/ept_track.h). Ignored by the CPU. */
 #define EPT_TRACKED ((uint64_t)1 << 56)
 
+/* In a leaf that could be executed if it were small (mm/ept_execute.h). Ignored by the CPU. */
+#define EPT_SMALL_EXECUTE ((uint64_t)1 << 57)
+
 struct ept {
     struct pgtable table;
     struct pgtable_format format; /* largest leaf by the CPU's capabilities */

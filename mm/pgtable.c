@@ -45,16 +45,21 @@ void pgtable_split_into(const struct pgtable_format *format, uint64_t *entries, 
         entries[i] = entry;
 }
 
-bool pgtable_install_table(struct pgtable *table, const struct pgtable_leaf *at)
+bool pgtable_split_as(struct pgtable *table, const struct pgtable_leaf *at, uint64_t entry)
 {
     uint64_t *entries = pool_get_dirty(table->pool);
 
     if (!entries)
         return false;
-    pgtable_split_into(table->format, entries, at->level, at->entry);
+    pgtable_split_into(table->format, entries, at->level, entry);
     if (!pgtable_exchange(at->slot, at->entry, pool_physical(table->pool, entries) | table->format->table))
         pool_put(table->pool, entries);
     return true;
+}
+
+bool pgtable_install_table(struct pgtable *table, const struct pgtable_leaf *at)
+{
+    return pgtable_split_as(table, at, at->entry);
 }
 
 void pgtable_retire(struct pgtable *table, uint64_t *entries, unsigned level)
@@ -99,7 +104,7 @@ enum step { STEP_DONE, STEP_AGAIN, STEP_NO_MEMORY };
 static uint64_t wanted(const struct pgtable_format *format, const struct change *change, const struct pgtable_leaf *at)
 {
     if (change->bits.mask)
-        return pgtable_modified(&change->bits, at->entry);
+        return pgtable_modified(format, &change->bits, at->level, at->entry);
     if (!change->attributes)
         return 0;
     return pgtable_leaf_entry(format, at->level, at->start + change->offset, change->attributes);

@@ -18,6 +18,8 @@ struct pgtable_format {
                          dirty) */
     uint64_t volatile_bits; /* accessed and dirty: set by hardware, never compared */
     unsigned largest_leaf;  /* level: 1 = 4 KiB, 2 = 2 MiB, 3 = 1 GiB */
+    uint64_t small_only;    /* a bit that only leaves of level 1 may have, or 0 */
+    uint64_t small_mark;    /* what larger ones have instead */
 };
 
 enum { PGTABLE_LEVELS = 4, PGTABLE_ENTRIES = 512 };
@@ -91,11 +93,19 @@ must_check bool pgtable_modify(struct pgtable *table, uint64_t start, uint64_t e
  */
 unsigned pgtable_reclaim(struct pgtable *table);
 
+/* A large leaf without the bit that only small ones may have. */
+static inline uint64_t pgtable_large(const struct pgtable_format *format, uint64_t entry)
+{
+    return entry & format->small_only ? (entry & ~format->small_only) | format->small_mark : entry;
+}
+
 /* The leaf of `level` that maps to `physical`. */
 static inline uint64_t pgtable_leaf_entry(const struct pgtable_format *format, unsigned level, uint64_t physical,
                                           uint64_t attributes)
 {
-    return (physical & format->address) | attributes | (level > 1 ? format->leaf : 0);
+    uint64_t entry = (physical & format->address) | attributes;
+
+    return level > 1 ? pgtable_large(format, entry | format->leaf) : entry;
 }
 
 /* Is `entry`, found at `level`, a pointer to a table? (else a leaf, or 0) */

@@ -46,7 +46,7 @@ static bool freeze_all(const struct pgtable *table, uint64_t *entries, unsigned 
 /* The entry of `level` that is equal to a table whose first leaf is `first`; false if this format has no such entry. */
 static bool merged_entry(const struct pgtable_format *format, unsigned level, uint64_t first, uint64_t *entry)
 {
-    *entry = first ? first | format->leaf | format->volatile_bits : 0;
+    *entry = first ? pgtable_large(format, first | format->leaf | format->volatile_bits) : 0;
     return !first || (level <= format->largest_leaf && !(first & format->address & (pgtable_size(level) - 1)));
 }
 

@@ -59,7 +59,7 @@ bool pgtable_harvest(struct pgtable *table, uint64_t *address, uint64_t end, str
     struct pgtable_leaf leaf;
 
     while (next_leaf(table, address, end, &leaf)) {
-        uint64_t new = pgtable_modified(&bits, leaf.entry);
+        uint64_t new = pgtable_modified(table->format, &bits, leaf.level, leaf.entry);
 
         if (new != leaf.entry && !pgtable_exchange(leaf.slot, leaf.entry, new)) {
             __builtin_ia32_pause(); /* frozen, dead, split or written meanwhile: look again */

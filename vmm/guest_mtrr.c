@@ -10,6 +10,7 @@
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mm/ept_dump.h"
+#include "mm/ept_execute.h"
 #include "mm/ept_retype.h"
 #include "vmm/shootdown.h"
 #include "vmm/vmm.h"
@@ -94,6 +95,8 @@ bool guest_mtrr_second_tree(struct ept *tree, struct error *error)
     lock();
     done = ept_init(tree, guest_ept->table.pool, guest_ept->mtrr, guest_ept->block, guest_ept->physical_bits,
                     virt_has_gib_pages(), error);
+    if (done && guest_ept->format.small_only)
+        ept_execute_small_only(tree);
     if (done)
         second = tree;
     else

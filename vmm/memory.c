@@ -2,6 +2,7 @@
 #include "arch/x86/regs.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "mm/ept_execute.h"
 #include "mm/pgtable_merge.h"
 #include "vmm/apic_trap.h"
 #include "vmm/guest_watch.h"
@@ -50,21 +51,41 @@ unsigned memory_merge(void)
 }
 
 /* The pool is empty: tables that say no more than one entry could are merged, which frees pages. */
-static enum ept_fill fill_after_merge(struct ept *ept, uint64_t address)
+static void find_memory(void)
 {
     if (memory_merge()) {
         shootdown(); /* the tables leave the tree, */
         shootdown(); /* and what waited for that returns to the pool */
     }
-    return ept_fill(ept, address);
+}
+
+/* Was it only that large pages may not be executed (mm/ept_execute.h)? Then it may now. */
+static bool give_execution(struct ept *ept, uint64_t address)
+{
+    enum ept_execute given = ept_execute(ept, address);
+
+    if (likely(given != EPT_EXECUTE_NO_MEMORY))
+        return given == EPT_EXECUTE_GIVEN;
+    find_memory();
+    if (ept_execute(ept, address) == EPT_EXECUTE_NO_MEMORY) {
+        log_warning("cpu%u: no page left to split the memory at %lx: it is executable as a large page",
+                    cpu_this()->index, address);
+        ept_execute_anyway(ept, address);
+    }
+    return true;
 }
 
 static enum exit_action touch_mapped(struct detour *detour, const struct vm_exit *exit)
 {
     struct ept *open = guest_watch_open_tree();
+    bool given = exit->memory.execute && give_execution(detour->base, exit->memory.address);
 
     detour_forget(detour);
-    if (!open || !guest_watch_violation(exit))
+    if (detour->base != guest_ept) {
+        detour_begin_open(detour, detour->base);
+        return ACTION_RESUME;
+    }
+    if (given || !open || !guest_watch_violation(exit))
         return ACTION_RESUME; /* another CPU was faster, or a right was given back: the exit has dropped the stale
                                  translation */
     if (exit->memory.execute)
@@ -86,17 +107,14 @@ static enum exit_action no_memory(const struct detour *detour, uint64_t address)
 /* What isn't a page's first touch in the tree that counts. */
 static noinline enum exit_action handle_rest(struct detour *detour, const struct vm_exit *exit, enum ept_fill fill)
 {
-    struct ept *base = detour->base;
-
-    if (fill == EPT_NO_MEMORY)
-        fill = fill_after_merge(base, exit->memory.address);
+    if (fill == EPT_NO_MEMORY) {
+        find_memory();
+        fill = ept_fill(detour->base, exit->memory.address);
+    }
     switch (fill) {
     case EPT_FILLED:
     case EPT_PRESENT_ALREADY:
-        if (base == guest_ept)
-            return touch_mapped(detour, exit);
-        detour_begin_open(detour, base);
-        return ACTION_RESUME;
+        return touch_mapped(detour, exit);
     case EPT_IN_BLOCK:
         return touch_block(exit);
     case EPT_BEYOND:

@@ -10,6 +10,7 @@ enum { EBX_RTM = BIT(11), EDX_MD_CLEAR = BIT(10), EDX_L1D_FLUSH = BIT(28) };
 #define RDCL_NO        BIT(0)
 #define SKIP_L1D_FLUSH BIT(3)
 #define MDS_NO         BIT(5)
+#define PSCHANGE_MC_NO BIT(6)
 #define TAA_NO         BIT(8)
 #define SBDR_SSDP_NO   BIT(13)
 #define FBSDP_NO       BIT(14)
@@ -52,6 +53,26 @@ static bool has_mds(const struct cpu_security *cpu)
         if (older[i].model == cpu->model)
             return older[i].mds;
     return true;
+}
+
+/*
+ * iTLB multihit: all of family 6 up to where PSCHANGE_MC_NO says otherwise, but for Atom and Xeon Phi (Intel: "Machine
+ * Check Error Avoidance on Page Size Change"). Atoms since Tremont, which the table lacks: 0x86, 0x96, 0x9c.
+ */
+static bool has_itlb_multihit(const struct cpu_security *cpu)
+{
+    if (cpu->arch_capabilities & PSCHANGE_MC_NO || cpu->family != FAMILY_P6)
+        return false;
+    for (unsigned i = 0; i < ARRAY_SIZE(older); i++)
+        if (older[i].model == cpu->model)
+            return false;
+    return cpu->model != 0x86 && cpu->model != 0x96 && cpu->model != 0x9c;
+}
+
+static struct mitigation decide_small_execute(const struct cpu_security *cpu)
+{
+    return has_itlb_multihit(cpu) ? (struct mitigation){true, "iTLB multihit"}
+                                  : (struct mitigation){false, "no iTLB multihit"};
 }
 
 /* Transactions read the same buffers; where MDS is left, what is done against that serves here too. */
@@ -110,5 +131,9 @@ struct mitigations mitigations_decide(const struct cpu_security *cpu, const stru
     decide_l1d(cpu, asked->l1d_flush, &out);
     out.verw = choose(asked->verw, decide_verw(cpu));
     out.scrub = choose(asked->scrub, no_scrub);
+    out.small_execute = choose(asked->multihit, decide_small_execute(cpu));
+    if (asked->multihit == CHOICE_OFF)
+        out.small_execute.reason =
+            has_itlb_multihit(cpu) ? "iTLB multihit, but one guest can only halt itself" : "no iTLB multihit";
     return out;
 }

@@ -25,8 +25,9 @@ struct mitigations {
     enum l1d_flush l1d_flush; /* never AUTO */
     bool flush_command;       /* by IA32_FLUSH_CMD; else by filling the cache */
     const char *l1d_reason;
-    struct mitigation verw;  /* VERW clears the CPU's buffers before each entry */
-    struct mitigation scrub; /* the guest's registers are cleared before C runs */
+    struct mitigation verw;          /* VERW clears the CPU's buffers before each entry */
+    struct mitigation scrub;         /* the guest's registers are cleared before C runs */
+    struct mitigation small_execute; /* only small pages are executable (mm/ept_execute.h) */
 };
 
 /* In force on every CPU. Written once, at boot. */

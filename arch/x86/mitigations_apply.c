@@ -64,6 +64,8 @@ void mitigations_init(void)
     log_info("Side channels: L1D flush %s (%s)", l1d_text(m), m->l1d_reason);
     log_info("Side channels: VERW %s (%s)", m->verw.on ? "on" : "off", m->verw.reason);
     log_info("Side channels: register scrub %s (%s)", m->scrub.on ? "on" : "off", m->scrub.reason);
+    log_info("Side channels: small executable pages %s (%s)", m->small_execute.on ? "on" : "off",
+             m->small_execute.reason);
 }
 
 /* Plinth's own code: no secret. The pages first, so that no table walk comes between the lines. */

@@ -127,7 +127,7 @@ GUEST = (
     Guest("no-mitigations", cpus=1, words="test=flush", options="l1d_flush=never verw=off scrub=off"),
     Guest("l1d-cond", cpus=1, words="test=flush", options="l1d_flush=cond"),
     Guest("all-mitigations", words="test=boot,smp,cpuid,step,vmx,xsetbv,msr,vectors,event,random,flush",
-          options="l1d_flush=always verw=on scrub=on"),
+          options="l1d_flush=always verw=on scrub=on itlb_multihit=on"),
     # IA32_PEBS_ENABLE can be written then, so that the MSR-load areas of exits and entries are in use
     Guest("unknown-msrs", cpus=1, words="test=msr,step", ignore_bad_msrs=True),
     # Bochs can't let an INIT through to a CPU that runs (docs/testing.md): the trap must still be there

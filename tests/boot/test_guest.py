@@ -51,6 +51,19 @@ def test_mtrr_types_reach_the_ept(directory):
     assert " WC " not in last
 
 
+def test_large_pages_are_not_executable(directory):
+    """itlb_multihit=on: the guest runs from small pages; a dump of the EPT shows no larger one that it could execute."""
+    config = Config(directory=directory, cpus=2, memory=128, ignore_bad_msrs=False)
+    with harness.start(machines.guest_on_plinth("test=smp,event,mtrr", "log=debug itlb_multihit=on"), config) as machine:
+        assert machine.wait_end(60), f"the guest did not end:\n{harness.tail(machine)}"
+        text = machine.text
+    assert "Side channels: small executable pages on (asked for)" in text
+    assert "= guest: 3 passed, 0 failed" in text, harness.tail(machine)
+    sizes = re.findall(r"^EPT: \S+ (...) \w+ (\w+)$", text, re.MULTILINE)
+    assert ("rw-", "2M") in sizes and ("rwx", "4K") in sizes
+    assert not [rights for rights, size in sizes if rights[2] == "x" and size != "4K"]
+
+
 def test_block_is_an_empty_bus(directory):
     """Plinth's block, where it lies on this machine, probed by two CPUs from every angle."""
     config = Config(directory=directory, cpus=2, memory=128, ignore_bad_msrs=False)

@@ -3,6 +3,7 @@
  * misconfigured, no page is lost, and memory types are what the page-by-page model says.
  */
 #include "mm/ept_dump.h"
+#include "mm/ept_execute.h"
 #include "mm/ept_retype.h"
 #include "mm/ept_track.h"
 #include "mm/ept_view.h"
@@ -143,7 +144,10 @@ static void operate(struct input *input, struct machine *machine)
     case 3:
         return look(machine, address);
     case 4:
-        pgtable_merge(&ept->table, address, end);
+        if (what & 8)
+            ept_execute(ept, address);
+        else
+            pgtable_merge(&ept->table, address, end);
         return;
     case 5:
         return retype(machine);
@@ -173,6 +177,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ept_view_init(&machine.view, &machine.world.ept)) {
         machine.track = (struct ept_track){
             .ept = &machine.world.ept, .range = {block.end, block.end + 4 * MIB}, .flags = flags & 2};
+        if (flags & 0x80)
+            ept_execute_small_only(&machine.world.ept);
         look(&machine, 0);
         while (input.size)
             operate(&input, &machine);

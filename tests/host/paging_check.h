@@ -88,6 +88,8 @@ static inline bool misconfigured(const struct ept *ept, unsigned level, uint64_t
         return true;
     if (level > 1 && (entry & ENTRY_ADDRESS & (pgtable_size(level) - 1)))
         return true;
+    if (level > 1 && (entry & ept->format.small_only))
+        return true; /* no misconfiguration, but as bad: a large page that is executable */
     return type == 2 || type == 3 || type == 7;
 }
 

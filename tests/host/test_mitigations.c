@@ -95,6 +95,35 @@ static void known_cpus(void **state)
     }
 }
 
+/* Which CPUs can machine-check when the size of an executable page changes. */
+static void itlb_multihit(void **state)
+{
+    static const struct {
+        struct cpu_security cpu;
+        bool has;
+    } known[] = {
+        {{6, 0x55, 0, 0, 0}, true},       /* Skylake server */
+        {{6, 0x55, 0, 0, BIT(6)}, false}, /* a later stepping says PSCHANGE_MC_NO */
+        {{6, 0x1a, 0, 0, 0}, true},       /* Nehalem */
+        {{6, 0x6a, 0, 0, BIT(6)}, false}, /* Ice Lake */
+        {{6, 0x37, 0, 0, 0}, false},      /* Silvermont */
+        {{6, 0x57, 0, 0, 0}, false},      /* Xeon Phi */
+        {{6, 0x86, 0, 0, 0}, false},      /* Tremont */
+        {{15, 6, 0, 0, 0}, false},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(known); i++) {
+        struct options asked = {.multihit = CHOICE_AUTO};
+
+        assert_int_equal(mitigations_decide(&known[i].cpu, &asked).small_execute.on, known[i].has);
+        asked.multihit = CHOICE_OFF;
+        assert_false(mitigations_decide(&known[i].cpu, &asked).small_execute.on);
+        asked.multihit = CHOICE_ON;
+        assert_true(mitigations_decide(&known[i].cpu, &asked).small_execute.on);
+    }
+}
+
 static void what_is_asked_for_is_done(void **state)
 {
     struct options asked = {.l1d_flush = L1D_FLUSH_ALWAYS, .verw = CHOICE_OFF, .scrub = CHOICE_ON};
@@ -113,6 +142,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_cpus),
+        cmocka_unit_test(itlb_multihit),
         cmocka_unit_test(what_is_asked_for_is_done),
     };
 

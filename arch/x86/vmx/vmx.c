@@ -158,7 +158,6 @@ bool virt_init(struct pool *pool, const struct ept *ept, struct error *error)
         return fail(error, "Memory: no page for the MSR bitmap: report this as a defect");
     vmx.msr_bitmap_physical = pool_physical(pool, vmx.msr_bitmap);
     log_features();
-    mitigations_init();
     vmx.exit_entry = choose_exit_entry();
     return true;
 }
