@@ -164,6 +164,37 @@ RANDOM_SOAK = (
 )
 
 
+VIRT_BASE = 0xFFFFFFFF80000000  # where the block is mapped (arch/x86/layout.h)
+STACK_BOTTOM, STACK_TOP = 0xFFFFFFFFC0001000, 0xFFFFFFFFC0004000  # CPU 0's main stack
+NON_CANONICAL = 0x1000000000000000
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault of Plinth's own, planted by the emulator's debugger: {name} is a symbol's address, {name_physical} the same in RAM."""
+
+    name: str
+    vector: int
+    plant: tuple  # commands, with the CPU at the start of vmm_exit() in an exit; RSI is its argument
+    report: tuple = ()  # what else the report says
+    before: tuple = ()  # commands before the first start
+    after: tuple = ("c",)
+
+
+FAULTS = (
+    Fault("general-protection", 13, (f"set rsi = {NON_CANONICAL:#x}",), ("error code 0,", f"rsi {NON_CANONICAL:016x}")),
+    Fault("page-fault", 14, ("set rsi = 0x1000",), ("rsi 0+1000 ", "cr2 1[0-9a-f]{3} ")),
+    Fault("stack-overflow", 8, (f"set rsp = {STACK_BOTTOM + 8:#x}",), (f"cr2 {STACK_BOTTOM - 8:x} ",)),
+    # the gate of #GP is made not present: #NP in delivering it
+    Fault("double-fault", 8, ("setpmem {idt_physical}+13*16+5 1 0x0e", f"set rsi = {NON_CANONICAL:#x}")),
+    # Bochs has no machine checks: INT 18 in the place of the next instruction comes the same way
+    Fault("machine-check", 18, ("setpmem {vmm_exit_physical} 2 0x12cd",)),
+    # a second fault, on the first one's way through its report
+    Fault("fault-in-report", 13, (f"set rsi = {NON_CANONICAL:#x}",), before=("lb {virt_dump}",),
+          after=("c", f"set rsp = {NON_CANONICAL:#x}", "c")),
+)
+
+
 @dataclass(frozen=True)
 class Odd:
     """A machine with a flaw that Plinth gets along with: it says so, and the guest starts."""

@@ -1,10 +1,12 @@
 """Starting machines for tests: each has a folder under build/test/ with all that it read and wrote."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
 from lab import emulator, image
+from lab.command import LabError, run
 from lab.paths import BUILD
 
 ARTIFACTS = Path(os.environ.get("PLINTH_TEST_ARTIFACTS", BUILD / "test"))
@@ -17,6 +19,15 @@ def fresh_directory(name):
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     return directory
+
+
+def symbol(name):
+    """The linear address of a function or variable of the Plinth under test."""
+    listing = run("nm", PLINTH)
+    found = re.search(rf"^([0-9a-f]+) . {name}$", listing, re.MULTILINE)
+    if not found:
+        raise LabError(f"{PLINTH} has no symbol {name}")
+    return int(found[1], 16)
 
 
 def start(entry, config, name="bochs"):

@@ -49,7 +49,7 @@ def start(config):
     rc = config.directory / "bochsrc"
     rc.write_text(configuration(config, port, second_port))
     commands = config.directory / "debugger.rc"  # Debian's Bochs has its debugger built in, which waits at a prompt
-    commands.write_text("c\n")
+    commands.write_text("".join(f"{command}\n" for command in config.debugger))
     return Running([PROGRAM, "-q", "-f", rc, "-rc", commands], listener, config.directory, second)
 
 

@@ -29,6 +29,7 @@ class Config:
     bios: Path = None  # Bochs only: firmware other than its own
     ignore_bad_msrs: bool = True  # Bochs only: reading an unknown MSR gives 0, not #GP
     com2: bool = False  # Bochs only: a second serial port, the machine's .com2
+    debugger: tuple = ("c",)  # Bochs only: commands of its debugger; the machine runs from a "c" on, until a breakpoint
     port_e9: bool = False  # Bochs only: port 0xe9 writes to the emulator's own output
 
 

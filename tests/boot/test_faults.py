@@ -1,0 +1,73 @@
+"""Faults of Plinth's own (row 31 of the test plan). No code of the product makes them: the emulator's debugger stops in an exit and
+spoils a register or a byte. What must come is one report with the host's and the guest's state, then what on_crash says."""
+
+import re
+
+import pytest
+
+import cases
+import harness
+import machines
+from lab.machine import Config
+
+BLOCK = 0x7C00000  # in a machine of 128 MiB
+LOW_MEMORY = 0xA0000
+
+
+class Addresses(dict):
+    """{name} and {name_physical} of a Fault's commands."""
+
+    def __missing__(self, name):
+        linear = harness.symbol(name.removesuffix("_physical"))
+        return f"{linear - cases.VIRT_BASE + BLOCK:#x}" if name.endswith("_physical") else f"{linear:#x}"
+
+
+def commands(fault):
+    """The debugger's: the first breakpoint is gone when Plinth comes back after a reset."""
+    lines = ("lb {vmm_exit}", *fault.before, "c", "d 1", *fault.plant, *fault.after)
+    return tuple(line.format_map(Addresses()) for line in lines)
+
+
+def start(fault, directory, on_crash):
+    """The test guest on Plinth with the fault."""
+    config = Config(directory=directory, cpus=1, memory=128, ignore_bad_msrs=False, debugger=commands(fault))
+    return harness.start(machines.guest_on_plinth("test=boot,vmx", f"on_crash={on_crash}"), config)
+
+
+@pytest.mark.parametrize("fault", cases.FAULTS, ids=lambda fault: fault.name)
+def test_fault(fault, directory):
+    """The report names the fault and both sides' state; it comes once, and then nothing more."""
+    with start(fault, directory, "halt") as machine:
+        assert machine.wait(60, "on_crash=halt: halted"), f"no end of the report:\n{harness.tail(machine)}"
+        machine.wait(1)
+        text = machine.text
+    assert f"Plinth's block at {BLOCK:x}," in text, "the block lies elsewhere now: change BLOCK"
+    assert text.count("CRASH on cpu0") == 1 and "= " not in text.split("CRASH")[1], "not the end"
+    assert re.search(rf"CRASH on cpu0: exception {fault.vector} in Plinth itself, error code [0-9a-f]+, at ffffffff80", text)
+    for more in fault.report:
+        assert re.search(more, text), f"no {more!r} in the report"
+    if not fault.name.endswith("in-report"):
+        assert re.search(r"guest: rip [0-9a-f]+ rsp", text) and "GUEST_CS_SELECTOR" in text, "no guest state"
+
+
+def test_fault_resets(directory):
+    """on_crash=reset, the default: after the report Plinth and its guest come up again."""
+    with start(cases.FAULTS[0], directory, "reset") as machine:
+        assert machine.wait(60, "on_crash=reset: resetting the machine"), harness.tail(machine)
+        assert machine.wait(60, "= boot: pass"), f"no second boot:\n{harness.tail(machine)}"
+
+
+def test_low_memory_is_given_back(directory):
+    """All memory below 640 KiB is the same before and after the CPUs started there; in between it is not."""
+    stops = ("smp_start", "ap_main", "vmm_init")
+    breakpoints = tuple(f"lb {harness.symbol(stop):#x}" for stop in stops)
+    # CPU 1 is the only other one; at ap_main it is the debugger's CPU
+    dumps = tuple(line for stop in stops for line in ("c", f'writemem "{stop}" 0 {LOW_MEMORY:#x}'))
+    config = Config(directory=directory, cpus=2, memory=128, ignore_bad_msrs=False, debugger=(*breakpoints, *dumps, "c"))
+    with harness.start(machines.guest_on_plinth("test=boot,smp"), config) as machine:
+        assert machine.wait(60, "= smp: pass"), harness.tail(machine)
+    before, during, after = ((directory / stop).read_bytes() for stop in stops)
+    assert len(before) == LOW_MEMORY and any(before)
+    changed = [page for page in range(0, LOW_MEMORY, 4096) if before[page:page + 4096] != during[page:page + 4096]]
+    assert len(changed) == 1, f"the trampoline is on one page, not on {changed}"
+    assert before == after
