@@ -59,9 +59,9 @@ def test_fault_resets(directory):
 
 def test_low_memory_is_given_back(directory):
     """All memory below 640 KiB is the same before and after the CPUs started there; in between it is not."""
-    stops = ("smp_start", "ap_main", "vmm_init")
+    stops = ("smp_start", "ap_start", "vmm_init")
     breakpoints = tuple(f"lb {harness.symbol(stop):#x}" for stop in stops)
-    # CPU 1 is the only other one; at ap_main it is the debugger's CPU
+    # CPU 1 is the only other one; at ap_start it is the debugger's CPU
     dumps = tuple(line for stop in stops for line in ("c", f'writemem "{stop}" 0 {LOW_MEMORY:#x}'))
     config = Config(directory=directory, cpus=2, memory=128, ignore_bad_msrs=False, debugger=(*breakpoints, *dumps, "c"))
     with harness.start(machines.guest_on_plinth("test=boot,smp"), config) as machine:
