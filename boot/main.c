@@ -11,6 +11,7 @@
 #include "arch/x86/mtrr_msrs.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/reset.h"
+#include "arch/x86/serial.h"
 #include "arch/x86/virt.h"
 #include "boot/block.h"
 #include "boot/guest_source.h"
@@ -18,6 +19,7 @@
 #include "boot/image.h"
 #include "boot/multiboot2.h"
 #include "boot/native.h"
+#include "boot/preflight.h"
 #include "boot/screen.h"
 #include "boot/smp.h"
 #include "boot/steps.h"
@@ -42,8 +44,6 @@ static struct range screen; /* physical; empty: none */
 static struct error error;
 static uint64_t entry_tsc;
 static bool moved_in;             /* the block holds the running image */
-static bool fit;                  /* the boot CPU can do what Plinth needs */
-static struct error unfit;        /* why not */
 static struct memmap free_memory; /* RAM without what the firmware may still use */
 static struct guest_source source;
 static struct guest_entry guest;
@@ -196,6 +196,32 @@ static bool start_other_cpus(void)
     return smp_start(&plan, &error) && steps_wait(&error);
 }
 
+static bool preflight(void)
+{
+    const struct efi_map map = boot_info_efi_map(&info);
+    const struct preflight_facts facts = {
+        .cpus_listed = acpi.cpu_count,
+        .cpus_started = cpu_count,
+        .serial = serial_is_there(),
+        .screen = range_size(screen),
+        .reset_register = acpi.reset_address,
+        .pm_timer = acpi.pm_timer_port,
+        .tsc_by_cpuid = clock_is_told_by_cpuid(),
+        .mtrrs = cpuid(1, 0).edx & CPUID_1_EDX_MTRR,
+        .x2apic = cpuid(1, 0).ecx & CPUID_1_ECX_X2APIC,
+        .uefi = info.efi_system_table,
+        .uefi_map = efi_map_check(&map, &error),
+    };
+    const struct property_set firmware = preflight_firmware(&facts);
+    uint64_t boot_cpu_found;
+    const struct property_set cpu = virt_properties(&boot_cpu_found);
+    bool ok = preflight_report(&firmware, &cpu, boot_cpu_found, options.preflight, &error);
+
+    if (options.preflight == PREFLIGHT_ONLY)
+        must(fail(&error, "Preflight: %s; preflight=only asks for no more", ok ? "nothing lacks" : "Plinth can't run"));
+    return ok;
+}
+
 static bool build_ept(void)
 {
     mtrr_msrs_read(&mtrr);
@@ -281,7 +307,7 @@ static noreturn void launch(void)
 static noreturn void boot_in_block(void)
 {
     need(start_other_cpus());
-    need(fit || fail(&error, "%s", unfit.text));
+    need(preflight());
     if (options.fallback == FALLBACK_ALWAYS)
         start_natively();
     need(build_ept());
@@ -305,7 +331,7 @@ void boot_main(uint32_t magic, uint32_t information, uint64_t tsc)
     need(acpi_parse(info.rsdp, info.rsdp_size, &acpi, &error));
     reset_init(&acpi);
     clock_init(acpi.pm_timer_port);
-    fit = virt_check_cpu(&unfit); /* what the CPU has decides on the block's size */
+    virt_examine_cpu(); /* what the CPU has decides on the block's size */
     mitigations_init();
     need(take_block());
     log_info("Memory: %lu MiB; Plinth's block at %lx, %lu KiB", memmap_ram_bytes(&info.memmap) / MIB, block.range.start,

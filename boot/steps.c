@@ -39,7 +39,7 @@ void steps_entry(void)
 {
     struct error error;
 
-    note(virt_check_cpu(&error), &error);
+    virt_examine_cpu();
     if (next_step(STEP_CHECK) == STEP_NATIVE)
         stop();
     note(virt_start_cpu(&error), &error);

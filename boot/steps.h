@@ -8,7 +8,7 @@
 #include "lib/error.h"
 
 enum step {
-    STEP_CHECK,  /* what they begin with: is this CPU fit? */
+    STEP_CHECK,  /* what they begin with: what can this CPU do? */
     STEP_START,  /* turn virtualization on */
     STEP_GUEST,  /* run the guest: the last step, nobody waits for it */
     STEP_NATIVE, /* turn virtualization off and halt, so that an INIT can come through */

@@ -43,6 +43,11 @@ static const struct option table[] = {
      "auto, always or never",
      FALLBACK_AUTO,
      FIELD(fallback)},
+    {"preflight",
+     {[PREFLIGHT_SHORT] = "short", [PREFLIGHT_FULL] = "full", [PREFLIGHT_ONLY] = "only"},
+     "short, full or only",
+     PREFLIGHT_SHORT,
+     FIELD(preflight)},
     {"log",
      {[LOG_ERROR] = "error", [LOG_WARNING] = "warning", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"},
      "error, warning, info or debug",
@@ -63,7 +68,8 @@ static const struct option table[] = {
 };
 
 #define OPTION_NAMES                                                                                                   \
-    "ap_start, on_crash, fallback, log, serial, l1d_flush, verw, scrub, itlb_multihit, ledger, watch and console"
+    "ap_start, on_crash, fallback, preflight, log, serial, l1d_flush, verw, scrub, itlb_multihit, ledger, watch and "  \
+    "console"
 
 struct options options;
 

@@ -9,6 +9,7 @@
 
 enum ap_start { AP_START_AUTO, AP_START_WAIT, AP_START_ICR, AP_START_ICR_ALWAYS };
 enum fallback { FALLBACK_AUTO, FALLBACK_ALWAYS, FALLBACK_NEVER };
+enum preflight { PREFLIGHT_SHORT, PREFLIGHT_FULL, PREFLIGHT_ONLY };
 enum on_crash { ON_CRASH_RESET, ON_CRASH_HALT, ON_CRASH_MONITOR };
 
 enum l1d_flush { L1D_FLUSH_AUTO, L1D_FLUSH_NEVER, L1D_FLUSH_COND, L1D_FLUSH_ALWAYS };
@@ -18,6 +19,7 @@ struct options {
     enum ap_start ap_start;   /* ap_start=auto|wait|icr|icr-always */
     enum on_crash on_crash;   /* on_crash=reset|halt|monitor */
     enum fallback fallback;   /* fallback=auto|always|never: start the guest natively if Plinth can't run */
+    enum preflight preflight; /* preflight=short|full|only: the table of what the machine has */
     enum log_level log_level; /* log=error|warning|info|debug */
     bool serial;              /* serial=on|off: use COM1 */
     enum l1d_flush l1d_flush; /* l1d_flush=auto|never|cond|always (arch/x86/mitigations.h) */

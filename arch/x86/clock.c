@@ -28,6 +28,11 @@ static uint64_t khz_from_cpuid(void)
     return (uint64_t)r.ecx * r.ebx / r.eax / 1000;
 }
 
+bool clock_is_told_by_cpuid(void)
+{
+    return khz_from_cpuid() != 0;
+}
+
 static uint64_t khz_from_pm_timer(uint16_t port)
 {
     const uint32_t wanted = (uint64_t)PM_TIMER_HZ * SAMPLE_US / 1000000;

@@ -42,6 +42,11 @@ bool serial_is_own(void)
     return serial.present && owner == CONSOLE_OWN;
 }
 
+bool serial_is_there(void)
+{
+    return serial.present;
+}
+
 uint16_t serial_port(void)
 {
     return serial.port;

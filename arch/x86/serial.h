@@ -16,6 +16,9 @@ void serial_write(const char *text, size_t length);
 /* Waits (bounded) until the UART has sent everything. */
 void serial_flush(void);
 
+/* The line answers, whoever else uses it. */
+bool serial_is_there(void);
+
 /* The serial line is Plinth's own and answers: there is somebody to talk to. */
 bool serial_is_own(void);
 /* The first of the 8 ports of the serial line. */

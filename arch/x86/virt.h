@@ -6,6 +6,7 @@
 
 #include "arch/x86/guest_walk.h"
 #include "arch/x86/instr.h"
+#include "arch/x86/property.h"
 #include "arch/x86/task.h"
 #include "lib/compiler.h"
 #include "lib/error.h"
@@ -88,8 +89,11 @@ struct entry32 {
 
 /* ---- given by the backend ---- */
 
-/* Can this CPU do what Plinth needs? On every CPU, at boot; logs what is used on the boot CPU. */
-must_check bool virt_check_cpu(struct error *error);
+/* Finds out what this CPU can do. On the boot CPU first, then on every other, before virt_start_cpu(). */
+void virt_examine_cpu(void);
+
+/* What all CPUs have that were examined so far; *boot_cpu_found: the rows that the boot CPU has. */
+struct property_set virt_properties(uint64_t *boot_cpu_found);
 
 /* Pages of the pool that one CPU needs at most. */
 uint32_t virt_cpu_pages(void);

@@ -26,12 +26,16 @@ def wait_for_screen(directory, pattern):
 
 @pytest.mark.parametrize("firmware", ["uefi"])
 def test_screen(firmware, directory):
-    """The framebuffer shows what the serial line would have, and the serial line shows nothing."""
-    entry, config, emulator = machines.qemu(directory, options="serial=off", firmware=firmware)
+    """The framebuffer shows what the serial line would have: the whole preflight table; the serial line shows nothing."""
+    entry, config, emulator = machines.qemu(directory, options="serial=off preflight=only", firmware=firmware)
     with harness.start(entry, config, emulator) as machine:
         text = wait_for_screen(directory, cases.STOPPED)
         machine.wait(0.5)
     assert re.search(r"^Plinth \d+\.\d+, loaded by GRUB", text, re.MULTILINE), text
-    assert re.search(r"^error: VT-x: this CPU has none .*: use an Intel CPU with VT-x", text, re.MULTILINE), text
+    assert re.search(r"^Preflight: \d+ of \d+ that Plinth needs", text, re.MULTILINE), text
+    assert re.search(r"^  needed  MISSING  VT-x: this CPU has none .*: use an Intel CPU with VT-x", text, re.MULTILINE), text
+    assert re.search(r"^  used    found    all CPUs answer$", text, re.MULTILINE), text
+    assert re.search(r"^  used    missing  serial line: no UART answers, or serial=off: read the screen", text, re.MULTILINE), text
+    assert re.search(r"^error: Preflight: Plinth can't run; preflight=only asks for no more$", text, re.MULTILINE), text
     assert re.search(cases.STOPPED, text), text
     assert "VT-x" not in machine.text

@@ -15,6 +15,7 @@ FUZZ_SECONDS ?= 20
 PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
 	boot/efi_tables.c \
 	boot/multiboot2.c \
+	boot/preflight.c \
 	arch/x86/acpi.c \
 	arch/x86/console_words.c \
 	arch/x86/font.c \
@@ -23,6 +24,7 @@ PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
 	arch/x86/mitigations.c \
 	arch/x86/vmx/controls.c \
 	arch/x86/vmx/entry_*.c \
+	arch/x86/vmx/properties.c \
 	arch/x86/vmx/vmx_decode.c \
 	vmm/*_policy.c \
 	vmm/ap_mailbox.c \

@@ -2,7 +2,19 @@
  * bits 63:32 may be 1. Pure. */
 #pragma once
 
+#include "arch/x86/regs.h"
 #include "lib/compiler.h"
+
+/* IA32_VMX_EPT_VPID_CAP, appendix A.10 */
+enum {
+    EPT_WALK_4 = BIT(6),
+    EPT_WRITE_BACK = BIT(14),
+    EPT_2MIB = BIT(16),
+    EPT_1GIB = BIT(17),
+    EPT_INVEPT = BIT(20),
+    EPT_ACCESSED_DIRTY_FLAGS = BIT(21),
+};
+enum { MISC_WAIT_FOR_SIPI = BIT(8) }; /* IA32_VMX_MISC, appendix A.6 */
 
 struct vmx_capabilities {
     uint64_t basic, pin, primary, secondary, exit, entry, misc, ept_vpid;

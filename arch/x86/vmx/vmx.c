@@ -5,6 +5,7 @@
 #include "arch/x86/mitigations.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/vmx/controls.h"
+#include "arch/x86/vmx/properties.h"
 #include "arch/x86/vmx/vcpu.h"
 #include "arch/x86/vmx/vmcs.h"
 #include "lib/log.h"
@@ -12,47 +13,23 @@
 
 struct vmx vmx;
 
-/* IA32_VMX_EPT_VPID_CAP, appendix A.10 */
-enum {
-    EPT_WALK_4 = BIT(6),
-    EPT_WRITE_BACK = BIT(14),
-    EPT_2MIB = BIT(16),
-    EPT_1GIB = BIT(17),
-    EPT_INVEPT = BIT(20),
-    EPT_ACCESSED_DIRTY_FLAGS = BIT(21)
-};
-enum { BASIC_TRUE_CONTROLS_BIT = 55, MISC_WAIT_FOR_SIPI = BIT(8) };
+enum { BASIC_TRUE_CONTROLS_BIT = 55 };
 
-static bool check_feature_control(struct error *error)
+/* What every CPU has that was examined, and what the boot CPU has. */
+static struct property_set common, of_boot_cpu;
+
+static uint64_t capability(const struct vmx_capabilities *c, uint32_t plain, uint32_t true_controls)
 {
-    uint64_t value;
-
-    if (!(cpuid(1, 0).ecx & CPUID_1_ECX_VMX))
-        return fail(error, "VT-x: this CPU has none (CPUID.1:ECX.VMX is 0), or an outer hypervisor hides it: use an "
-                           "Intel CPU with VT-x; "
-                           "in QEMU use -accel kvm -cpu host,+vmx");
-    if (!rdmsr_safe(MSR_IA32_FEATURE_CONTROL, &value))
-        return fail(error, "VT-x: IA32_FEATURE_CONTROL can't be read: the outer hypervisor's VT-x is incomplete");
-    if (value & FEATURE_CONTROL_LOCK && !(value & FEATURE_CONTROL_VMX))
-        return fail(error,
-                    "VT-x: locked off by the firmware (IA32_FEATURE_CONTROL = %lx): enable \"Intel Virtualization "
-                    "Technology\" (VT-x, VMX) in the firmware setup, then switch the machine off and on",
-                    value);
-    return true;
-}
-
-static uint64_t capability(uint32_t plain, uint32_t true_controls)
-{
-    return rdmsr(vmx.capabilities.basic >> BASIC_TRUE_CONTROLS_BIT & 1 ? true_controls : plain);
+    return rdmsr(c->basic >> BASIC_TRUE_CONTROLS_BIT & 1 ? true_controls : plain);
 }
 
 static void read_capabilities(struct vmx_capabilities *c)
 {
     c->basic = rdmsr(MSR_IA32_VMX_BASIC);
-    c->pin = capability(MSR_IA32_VMX_PINBASED_CTLS, MSR_IA32_VMX_TRUE_PINBASED_CTLS);
-    c->primary = capability(MSR_IA32_VMX_PROCBASED_CTLS, MSR_IA32_VMX_TRUE_PROCBASED_CTLS);
-    c->exit = capability(MSR_IA32_VMX_EXIT_CTLS, MSR_IA32_VMX_TRUE_EXIT_CTLS);
-    c->entry = capability(MSR_IA32_VMX_ENTRY_CTLS, MSR_IA32_VMX_TRUE_ENTRY_CTLS);
+    c->pin = capability(c, MSR_IA32_VMX_PINBASED_CTLS, MSR_IA32_VMX_TRUE_PINBASED_CTLS);
+    c->primary = capability(c, MSR_IA32_VMX_PROCBASED_CTLS, MSR_IA32_VMX_TRUE_PROCBASED_CTLS);
+    c->exit = capability(c, MSR_IA32_VMX_EXIT_CTLS, MSR_IA32_VMX_TRUE_EXIT_CTLS);
+    c->entry = capability(c, MSR_IA32_VMX_ENTRY_CTLS, MSR_IA32_VMX_TRUE_ENTRY_CTLS);
     c->misc = rdmsr(MSR_IA32_VMX_MISC);
     c->cr0_fixed0 = rdmsr(MSR_IA32_VMX_CR0_FIXED0);
     c->cr0_fixed1 = rdmsr(MSR_IA32_VMX_CR0_FIXED1);
@@ -62,31 +39,27 @@ static void read_capabilities(struct vmx_capabilities *c)
     c->ept_vpid = c->secondary >> 32 & (SECONDARY_EPT | SECONDARY_VPID) ? rdmsr(MSR_IA32_VMX_EPT_VPID_CAP) : 0;
 }
 
-bool virt_check_cpu(struct error *error)
+void virt_examine_cpu(void)
 {
-    const uint64_t ept_needed = EPT_WALK_4 | EPT_WRITE_BACK | EPT_2MIB | EPT_INVEPT;
-    struct vmx_capabilities *c = &vmx.capabilities;
+    struct vmx_facts facts = {.vmx = cpuid(1, 0).ecx & CPUID_1_ECX_VMX};
+    struct property_set set;
 
-    if (!check_feature_control(error))
-        return false;
-    read_capabilities(c);
-    if (!(c->secondary >> 32 & SECONDARY_EPT))
-        return fail(
-            error,
-            "VT-x: this CPU has no EPT: Plinth needs one with EPT and unrestricted guest (Intel, 2010 or later)");
-    if ((c->ept_vpid & ept_needed) != ept_needed)
-        return fail(error,
-                    "VT-x: this CPU's EPT lacks a 4-level write-back walk, 2 MiB pages or INVEPT "
-                    "(IA32_VMX_EPT_VPID_CAP = %lx): "
-                    "Plinth needs them; in a virtual machine, a newer outer hypervisor",
-                    c->ept_vpid);
-    if (!(c->secondary >> 32 & SECONDARY_UNRESTRICTED_GUEST))
-        return fail(error, "VT-x: this CPU has EPT but no unrestricted guest: Plinth needs it (Intel, 2010 or later)");
-    if (!(c->primary >> 32 & PRIMARY_MSR_BITMAPS))
-        return fail(
-            error,
-            "VT-x: this CPU has no MSR bitmaps: Plinth needs them; in a virtual machine, a newer outer hypervisor");
-    return true;
+    facts.feature_control_readable = facts.vmx && rdmsr_safe(MSR_IA32_FEATURE_CONTROL, &facts.feature_control);
+    if (vmx_is_allowed(&facts))
+        read_capabilities(&facts.capabilities);
+    set = vmx_properties(&facts);
+    if (cpu_index() == 0) {
+        vmx.capabilities = facts.capabilities;
+        common = of_boot_cpu = set;
+    }
+    __atomic_and_fetch(&common.found, set.found, __ATOMIC_ACQ_REL);
+    __atomic_and_fetch(&common.known, set.known | of_boot_cpu.found, __ATOMIC_ACQ_REL);
+}
+
+struct property_set virt_properties(uint64_t *boot_cpu_found)
+{
+    *boot_cpu_found = of_boot_cpu.found;
+    return common;
 }
 
 uint32_t virt_cpu_pages(void)
