@@ -28,7 +28,7 @@ OBJECTS := $(addsuffix .o,$(addprefix $(BUILD)/obj/,$(SOURCES)))
 
 FORMATTED := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 
-.PHONY: all clean help run test test-full soak check format
+.PHONY: all clean help run debug test test-full soak check format
 
 all: $(BUILD)/plinth.elf ## build build/plinth.elf (the default)
 
@@ -53,12 +53,19 @@ $(BUILD)/obj/arch/x86/vmx/vmx_exit.c.o: CFLAGS += -fomit-frame-pointer
 -include tests/host/host.mk tests/guest/guest.mk tests/multiboot/multiboot.mk tests/model/model.mk tests/bench/bench.mk tests/boot/boot.mk
 -include tools/install/install.mk
 
-run: ## boot Debian's kernel on Plinth in an emulator, this terminal as its console (KERNEL INITRD APPEND CPUS MEM EMULATOR OPTIONS)
+# What `make run` and `make debug` take from the command line.
+MACHINE = $(if $(KERNEL),--kernel $(KERNEL)) $(if $(APPEND),--append "$(APPEND)") $(if $(CPUS),--cpus $(CPUS)) $(if $(MEM),--mem $(MEM)) \
+    $(if $(EMULATOR),--emulator $(EMULATOR)) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(OPTIONS),--options "$(OPTIONS)")
+
+run: ## boot Debian's kernel on Plinth in an emulator, this terminal as its console (KERNEL INITRD APPEND CPUS MEM EMULATOR FIRMWARE OPTIONS)
 	@tools/setup
 	@$(MAKE) --no-print-directory all
-	@tools/run $(if $(KERNEL),--kernel $(KERNEL)) $(if $(INITRD),--initrd $(INITRD)) $(if $(APPEND),--append "$(APPEND)") \
-	    $(if $(CPUS),--cpus $(CPUS)) $(if $(MEM),--mem $(MEM)) $(if $(EMULATOR),--emulator $(EMULATOR)) \
-	    $(if $(OPTIONS),--options "$(OPTIONS)")
+	@tools/run $(MACHINE) $(if $(INITRD),--initrd $(INITRD))
+
+debug: ## the same under a debugger with Plinth's symbols: gdb (EMULATOR=qemu or kvm), or that of Bochs
+	@tools/setup
+	@$(MAKE) --no-print-directory all
+	@tools/debug $(MACHINE)
 
 test: ## host tests, then boots in the emulators; ends with "N passed, N failed"
 	@tools/setup
@@ -79,8 +86,8 @@ check: $(BUILD)/plinth.elf ## format, layers, no indirect branch on the exit pat
 format: ## bring every C file into the project's format
 	@clang-format -i $(FORMATTED)
 
-clean: ## remove what was built (downloads under build/kernel stay)
-	rm -rf $(filter-out $(BUILD)/kernel,$(wildcard $(BUILD)/*))
+clean: ## remove what was built (downloads under build/kernel and build/debian stay)
+	rm -rf $(filter-out $(BUILD)/kernel $(BUILD)/debian,$(wildcard $(BUILD)/*))
 
 help: ## list the targets
 	@grep -hE '^[a-z -]+:.*## ' Makefile tests/*/*.mk tools/*/*.mk | sed -E 's/^([a-z -]+):.*## /\1\t/' | sort | expand -t 16

@@ -5,7 +5,7 @@ import pytest
 import acpi
 import budget
 import report as reports
-from lab import bochs, image, terminal
+from lab import bochs, image, kvm, terminal
 from lab.command import LabError
 
 
@@ -85,3 +85,38 @@ def test_budget():
 def test_grub_stamp():
     """GRUB's serial terminal clears its screen first."""
     assert budget.stamp("\x1b[H\x1b[J\x1b[1;1H0xff6af81\nPlinth 0.1\n") == 0xFF6AF81
+
+
+@pytest.fixture(name="host")
+def make_host(tmp_path):
+    """Makes the files by which a host shows what its KVM can do; None for a file that it lacks."""
+    def host(vendor, nested, device=True):
+        files = {"proc/cpuinfo": f"processor\t: 0\nvendor_id\t: {vendor}\n", kvm.NESTED: nested, "dev/kvm": "" if device else None}
+        for name, text in files.items():
+            if text is not None:
+                (tmp_path / name).parent.mkdir(parents=True)
+                (tmp_path / name).write_text(text)
+        return tmp_path
+    return host
+
+
+@pytest.mark.parametrize("vendor, nested, device, message", [
+    ("GenuineIntel", "Y\n", True, None),
+    ("GenuineIntel", "1\n", True, None),
+    ("GenuineIntel", "N\n", True, "nested VMX is off: `sudo modprobe -r kvm_intel && sudo modprobe kvm_intel nested=1`"),
+    ("GenuineIntel", None, True, "has no kvm_intel"),
+    ("GenuineIntel", None, False, "there is no /dev/kvm: `modprobe kvm_intel`"),
+    ("AuthenticAMD", None, True, "CPU is from AMD, and Plinth needs Intel's VT-x: use EMULATOR=bochs"),
+    ("AuthenticAMD", None, False, "there is no /dev/kvm"),
+])
+def test_kvm_trouble(host, vendor, nested, device, message):
+    """What is missing for VMX in KVM's guests, each with its remedy."""
+    trouble = kvm.trouble(host(vendor, nested, device))
+    assert (message is None) == (trouble is None)
+    assert message is None or message in trouble
+
+
+def test_kvm_without_permission(host, monkeypatch):
+    """The device is there, for others."""
+    monkeypatch.setattr(kvm.os, "access", lambda *unused: False)
+    assert "usermod -aG kvm" in kvm.trouble(host("GenuineIntel", "Y"))

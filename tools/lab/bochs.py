@@ -4,7 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
-from .command import LabError
+from .command import LabError, run
 from .machine import Running, listen
 
 PROGRAM = "bochs-bin"
@@ -50,7 +50,7 @@ def start(config):
     rc.write_text(configuration(config, port, second_port))
     commands = config.directory / "debugger.rc"  # Debian's Bochs has its debugger built in, which waits at a prompt
     commands.write_text("".join(f"{command}\n" for command in config.debugger))
-    return Running([PROGRAM, "-q", "-f", rc, "-rc", commands], listener, config.directory, second)
+    return Running([PROGRAM, "-q", "-f", rc, "-rc", commands], listener, config.directory, second, config.terminal)
 
 
 def configuration(config, port, second_port=None):
@@ -68,6 +68,13 @@ def drive(config):
     if config.disk:
         return f'type=disk, path="{config.disk}", mode=flat, cylinders=0'
     return f'type=cdrom, path="{config.iso}", status=inserted'
+
+
+def write_symbols(program, target):
+    """The functions and variables of a program in the form that Bochs' debugger reads: an address and a name a line."""
+    lines = (line.split() for line in run("nm", "--defined-only", program).splitlines())
+    target.write_text("".join(f"{address} {name}\n" for address, _, name in lines))
+    return target
 
 
 def kernel_parameters(ips):

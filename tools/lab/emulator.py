@@ -1,18 +1,25 @@
 """The choice of an emulator."""
 
-from . import bochs, qemu
+from . import bochs, kvm, qemu
+from .command import LabError
 
 # name: how to start a machine in it
 EMULATORS = {"bochs": bochs.start, "kvm": qemu.start_kvm, "qemu": qemu.start_tcg}
 
 
 def choose(name):
-    """(name, reason) of the emulator to use: `auto` takes KVM where guests can use VMX, else Bochs."""
-    if name != "auto":
+    """(name, reason) of the emulator to use: `auto` takes KVM where guests can use VMX, else Bochs.
+
+    Who asks for KVM gets it wherever it works: even without VMX it shows what Plinth says then.
+    """
+    trouble = kvm.trouble()
+    if name == "auto":
+        return ("bochs", f"not KVM: {trouble}") if trouble else ("kvm", "nested VMX is there")
+    if name != "kvm":
         return name, "as asked"
-    if qemu.has_nested_vmx():
-        return "kvm", "nested VMX is there"
-    return "bochs", "no nested VMX here"
+    if kvm.unusable():
+        raise LabError(f"KVM can't be used: {trouble}")
+    return name, f"as asked, but Plinth finds no VMX: {trouble}" if trouble else "as asked"
 
 
 def start(name, config):

@@ -26,10 +26,13 @@ class Config:
     model: str = None  # the emulator's name for a CPU model
     ips: int = 50_000_000  # Bochs only: instructions per emulated second
     firmware: str = "bios"  # QEMU only: "bios" or "uefi"
+    gdb: int = None  # QEMU only: the loopback port on which gdb may connect
+    stopped: bool = False  # QEMU with gdb only: wait for it before the first instruction
     bios: Path = None  # Bochs only: firmware other than its own
     ignore_bad_msrs: bool = True  # Bochs only: reading an unknown MSR gives 0, not #GP
     com2: bool = False  # Bochs only: a second serial port, the machine's .com2
     debugger: tuple = ("c",)  # Bochs only: commands of its debugger; the machine runs from a "c" on, until a breakpoint
+    terminal: bool = False  # Bochs only: our terminal is its debugger's
     port_e9: bool = False  # Bochs only: port 0xe9 writes to the emulator's own output
 
 
@@ -86,13 +89,12 @@ class Line:
 class Running(Line):
     """A started machine. Use it in a `with` block: the process never outlives the block."""
 
-    def __init__(self, words, listener, directory, second=None):
+    def __init__(self, words, listener, directory, second=None, terminal=False):
         self.started = time.monotonic()
         self.log = directory / "console.log"
         self.output = open(directory / "emulator.out", "wb")
-        self.process = subprocess.Popen(
-            [*DIE_WITH_US, *map(str, words)], stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT,
-            cwd=directory, start_new_session=True)
+        streams = {} if terminal else {"stdin": subprocess.DEVNULL, "stdout": self.output, "stderr": subprocess.STDOUT}
+        self.process = subprocess.Popen([*DIE_WITH_US, *map(str, words)], **streams, cwd=directory, start_new_session=not terminal)
         super().__init__(self.accept(listener), self.log)
         self.com2 = Line(self.accept(second), directory / "com2.log") if second else None
 
@@ -154,3 +156,14 @@ def listen():
     listener.bind(("127.0.0.1", 0))
     listener.listen(1)
     return listener, listener.getsockname()[1]
+
+
+def is_free(port):
+    """May a server of ours have this port of the loopback interface?"""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -6,6 +6,7 @@ import shutil
 import socket
 from pathlib import Path
 
+from . import kvm
 from .command import LabError
 from .machine import Running, listen
 
@@ -13,18 +14,12 @@ PROGRAM = "qemu-system-x86_64"
 OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 OVMF_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 CONTROL = "qmp"  # the socket by which QEMU takes commands, in the machine's directory
-NESTED = Path("/sys/module/kvm_intel/parameters/nested")
-
-
-def has_nested_vmx():
-    """Can a KVM guest use VMX here?"""
-    usable = os.access("/dev/kvm", os.R_OK | os.W_OK)
-    return usable and NESTED.exists() and NESTED.read_text().strip() in ("Y", "1")
+GDB_PORT = 1234  # QEMU's -s
 
 
 def start_kvm(config):
     """Start a machine in QEMU on KVM."""
-    return start(config, "kvm", config.model or ("host,+vmx" if has_nested_vmx() else "host"))
+    return start(config, "kvm", config.model or ("host" if kvm.trouble() else "host,+vmx"))
 
 
 def start_tcg(config):
@@ -38,7 +33,7 @@ def start(config, accelerator, model):
     words = [
         PROGRAM, "-nodefaults", "-no-reboot", "-display", "none", "-vga", "std",
         "-machine", "q35", "-accel", accelerator, "-cpu", model, "-smp", config.cpus, "-m", config.memory,
-        *firmware(config), *drive(config),
+        *firmware(config), *drive(config), *debugger(config),
         "-qmp", f"unix:{CONTROL},server=on,wait=off",
         "-chardev", f"socket,id=console,host=127.0.0.1,port={port}", "-serial", "chardev:console",
     ]
@@ -61,6 +56,13 @@ def drive(config):
     if config.disk:
         return ["-drive", f"file={config.disk},format=raw,if=virtio"]
     return ["-cdrom", config.iso, "-boot", "d"]
+
+
+def debugger(config):
+    """The stub that gdb connects to. It sees the machine itself, so Plinth as well as the guest."""
+    if not config.gdb:
+        return []
+    return ["-gdb", f"tcp:127.0.0.1:{config.gdb}", *(["-S"] if config.stopped else [])]
 
 
 def command(directory, name, **arguments):
