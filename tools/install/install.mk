@@ -20,3 +20,8 @@ deb: $(DEB) ## build/plinth_VERSION_amd64.deb, a Debian package of the same
 
 $(DEB): $(BUILD)/plinth.elf $(wildcard tools/install/*) $(wildcard tools/install/debian/*) LICENSE
 	@tools/install/make-deb $< $(VERSION) $@
+
+test-install: ## the package on a whole Debian system, fetched by debootstrap (as root), from disks of it in QEMU and Bochs
+	@tools/setup --with debootstrap
+	@$(MAKE) --no-print-directory all
+	@tools/run-tests --suite full -k test_install_debian -j 1
