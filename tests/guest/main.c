@@ -83,6 +83,11 @@ static void take_word(const char *word)
     } else if (!strncmp(word, "steps=", 6)) {
         word += 6;
         guest_options.steps = read_number(&word);
+    } else if (!strncmp(word, "one_init", 8)) {
+        guest_options.one_init = true;
+    } else if (!strncmp(word, "sipi_delay=", 11)) {
+        word += 11;
+        guest_options.sipi_delay = read_number(&word);
     } else if (!strncmp(word, "trace=", 6)) {
         word += 6;
         guest_options.trace = read_number(&word);

@@ -8,7 +8,9 @@ struct guest_options {
     struct range block; /* block=START-END: Plinth's memory, as it printed it */
     uint64_t seed;      /* seed=N, steps=N: of the random test */
     uint64_t steps;
-    uint64_t trace; /* trace=N: show its steps from there */
+    uint64_t sipi_delay; /* sipi_delay=N: microseconds from INIT to SIPI where there would be none */
+    bool one_init;       /* one_init: no INIT to a CPU that waits for a SIPI */
+    uint64_t trace;      /* trace=N: show its steps from there */
 };
 extern struct guest_options guest_options;
 

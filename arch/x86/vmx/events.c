@@ -46,9 +46,12 @@ void vcpu_block_nmis(bool block)
  * event. */
 void vcpu_inject_nmi(void)
 {
+    uint32_t activity = vmread32(VMCS_GUEST_ACTIVITY);
     uint32_t blocked = vmread32(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKING_BY_NMI | BLOCKING_BY_MOV_SS | BLOCKING_BY_STI);
     uint32_t taken = (vmread32(VMCS_ENTRY_INTERRUPTION_INFO) | vmread32(VMCS_IDT_VECTORING_INFO)) & INTERRUPTION_VALID;
 
+    if (activity == ACTIVITY_WAIT_FOR_SIPI)
+        return; /* takes no NMI, and keeps none (8.4.2) */
     if (blocked || taken) {
         cpu_this()->nmi_count = 1; /* the CPU too remembers one, not more */
         vmwrite32(VMCS_PRIMARY_CONTROLS, vmread32(VMCS_PRIMARY_CONTROLS) | PRIMARY_NMI_WINDOW_EXITING);

@@ -15,7 +15,6 @@ enum {
     RIGHTS_LDT = 0x82,
     RIGHTS_BUSY_TSS = 0x8b,
 };
-enum { ACTIVITY_ACTIVE = 0, ACTIVITY_WAIT_FOR_SIPI = 3 };
 enum { DR7_RESET = 0x400, DR6_RESET = 0xffff0ff0, RESET_IP = 0xfff0 };
 
 struct segment {
@@ -84,12 +83,17 @@ void vcpu_set_init(void)
     vmwrite32(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
 }
 
-/* 26.3.1.5: that state goes with no blocking and nothing pending. */
+/* 26.3.1.5: that state goes with no blocking and nothing pending; and an NMI that waited for its window is forgotten.
+ */
 void vcpu_set_wait_for_sipi(void)
 {
+    uint32_t primary = vmread32(VMCS_PRIMARY_CONTROLS);
+
     vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, 0);
     vmwrite_natural(VMCS_GUEST_PENDING_DEBUG, 0);
     vmwrite32(VMCS_GUEST_ACTIVITY, ACTIVITY_WAIT_FOR_SIPI);
+    if (unlikely(primary & PRIMARY_NMI_WINDOW_EXITING))
+        vmwrite32(VMCS_PRIMARY_CONTROLS, primary & ~(uint32_t)PRIMARY_NMI_WINDOW_EXITING);
 }
 
 /* 8.4.3: execution starts in real mode at 000VV000H. The activity state first: nothing else is needed if the state is

@@ -9,6 +9,9 @@
 /* How the one instruction of vcpu_step_begin() is made out. */
 enum step_means { STEP_NONE, STEP_PREEMPTION_TIMER, STEP_TRAP_FLAG };
 
+/* SDM vol. 3, 24.4.2 "Guest Non-Register State" */
+enum { ACTIVITY_ACTIVE = 0, ACTIVITY_WAIT_FOR_SIPI = 3 };
+
 /* An entry of a VM-exit or VM-entry MSR-load area (SDM vol. 3, 24.7.2, table 24-14). */
 struct msr_load {
     uint32_t index, reserved;
