@@ -42,11 +42,14 @@ void monitor_say(const char *format, ...)
 
 bool monitor_init(struct error *error)
 {
-    if (!serial_is_own())
+    if (serial_owner() == CONSOLE_PASSTHROUGH)
         return true;
     has_input = virt_can_poll();
-    if (!has_input)
-        log_warning("monitor: this CPU has no VMX-preemption timer that can be saved: there is no input");
+    if (!has_input) {
+        log_warning("monitor: this CPU has no VMX-preemption timer that can be saved: there is no monitor");
+        serial_give_to_guest();
+        return true;
+    }
     return virt_intercept_ports(serial_port(), SERIAL_PORTS, error);
 }
 
@@ -63,9 +66,13 @@ void monitor_start(void)
 {
     if (!has_input)
         return;
-    monitor_say("Plinth's monitor: help lists the commands");
+    if (serial_owner() == CONSOLE_SHARED)
+        log_info("Console: shared with the guest; Ctrl-A h lists the keys");
+    else
+        monitor_say("Plinth's monitor: help lists the commands");
     line_init(&line, prompt);
     show();
+    serial_guest_starts();
     vcpu_poll_in(IDLE_US);
 }
 
@@ -205,15 +212,15 @@ static bool take_input(void)
     uint8_t byte;
 
     switch (serial_read(&byte)) {
-    case UART_NOTHING:
+    case MUX_NOTHING:
         return false;
-    case UART_BYTE:
+    case MUX_BYTE:
         take(byte);
         return true;
-    case UART_BREAK:
+    case MUX_BREAK:
         drop_line("a break on the serial line");
         return true;
-    case UART_GARBLED:
+    case MUX_GARBLED:
         drop_line("bytes were lost, or are both ends not at 115200 8N1");
         return true;
     }
@@ -236,13 +243,20 @@ static void take_all_input(void)
     } while (rdtsc() < end);
 }
 
+/* On a shared line a person at the monitor is there on purpose. */
+static bool is_busy(void)
+{
+    return serial_has_listener() && (serial_owner() == CONSOLE_SHARED || rdtsc() < busy_until);
+}
+
 void monitor_poll(void)
 {
     take_all_input();
+    serial_tick();
     guest_watch_poll();
     while (monitor_stopped() && !crash_in_progress()) {
         shootdown_catch_up(cpu_this());
         take_all_input();
     }
-    vcpu_poll_in(rdtsc() < busy_until ? BUSY_US : IDLE_US);
+    vcpu_poll_in(is_busy() ? BUSY_US : IDLE_US);
 }

@@ -9,7 +9,23 @@ enum { SERIAL_PORTS = 8, NOTHING_THERE = 0xff };
 
 static bool is_serial(uint32_t port)
 {
-    return serial_is_own() && port >= serial_port() && port < (uint32_t)serial_port() + SERIAL_PORTS;
+    return serial_owner() != CONSOLE_PASSTHROUGH && port >= serial_port() &&
+           port < (uint32_t)serial_port() + SERIAL_PORTS;
+}
+
+static uint8_t read_port(uint16_t port)
+{
+    if (!is_serial(port))
+        return inb(port);
+    return serial_owner() == CONSOLE_SHARED ? serial_guest_read(port - serial_port()) : NOTHING_THERE;
+}
+
+static void write_port(uint16_t port, uint8_t value)
+{
+    if (!is_serial(port))
+        outb(port, value);
+    else if (serial_owner() == CONSOLE_SHARED)
+        serial_guest_write(port - serial_port(), value);
 }
 
 /* An access of several bytes is one to as many ports; those around the serial line's are the machine's. */
@@ -18,15 +34,14 @@ static uint32_t read_ports(uint16_t port, unsigned size)
     uint32_t value = 0;
 
     for (unsigned i = 0; i < size; i++)
-        value |= (uint32_t)(is_serial(port + i) ? NOTHING_THERE : inb((uint16_t)(port + i))) << (8 * i);
+        value |= (uint32_t)read_port((uint16_t)(port + i)) << (8 * i);
     return value;
 }
 
 static void write_ports(uint16_t port, unsigned size, uint32_t value)
 {
     for (unsigned i = 0; i < size; i++)
-        if (!is_serial(port + i))
-            outb((uint16_t)(port + i), (uint8_t)(value >> (8 * i)));
+        write_port((uint16_t)(port + i), (uint8_t)(value >> (8 * i)));
 }
 
 /* SDM vol. 2, IN: AL and AX leave the rest of RAX alone, EAX clears its upper half. */

@@ -1,4 +1,4 @@
-/* Port accesses of the guest's that exit: those to the ports of Plinth's own serial line. */
+/* Port accesses of the guest's that exit: those to the ports of a serial line that is Plinth's or shared. */
 #pragma once
 
 #include "arch/x86/virt.h"

@@ -33,7 +33,8 @@ static uint16_t take_port(const char **text)
 
 static bool take_owner(const char *text, enum console_owner *owner)
 {
-    static const char *const names[] = {[CONSOLE_OWN] = ",own", [CONSOLE_PASSTHROUGH] = ",passthrough"};
+    static const char *const names[] = {
+        [CONSOLE_SHARED] = ",mux", [CONSOLE_OWN] = ",own", [CONSOLE_PASSTHROUGH] = ",passthrough"};
 
     if (*text == '\0')
         return true;
@@ -62,6 +63,6 @@ bool console_words_parse(const char *text, struct console_words *out, struct err
     *out = (struct console_words){.port = com_ports[0], .owner = CONSOLE_PASSTHROUGH};
     return fail(error,
                 "option \"console=%s\" is ignored: use com1, com2, com3, com4 or a port such as 0x2f8, alone or with "
-                ",own or ,passthrough; or none",
+                ",mux, ,own or ,passthrough; or none",
                 text);
 }

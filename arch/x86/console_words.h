@@ -5,6 +5,7 @@
 #include "lib/error.h"
 
 enum console_owner {
+    CONSOLE_SHARED,      /* mux: Plinth has the line, the guest an emulated one at the same place */
     CONSOLE_OWN,         /* own: Plinth has it for log and monitor; for the guest there is none */
     CONSOLE_PASSTHROUGH, /* passthrough: the guest has it, and Plinth writes its lines there too */
 };
@@ -15,7 +16,7 @@ struct console_words {
 };
 
 /*
- * "com1".."com4" or a port ("0x2f8"), then ",own" or ",passthrough"; "none" for no serial console.
+ * "com1".."com4" or a port ("0x2f8"), then ",mux", ",own" or ",passthrough"; "none" for no serial console.
  * Without the second word com1 is the guest's and any other line Plinth's own. False: *error says what is possible,
  * and *out is as for "com1".
  */

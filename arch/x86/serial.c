@@ -1,14 +1,24 @@
-/* The serial line: written to by the log, talked over by the monitor. */
+/*
+ * The serial line: the log writes to it, the monitor talks over it, and the guest may have an emulated one at its place
+ * (serial_mux.h decides who gets what).
+ *
+ * The guest owns the interrupt controllers, so only the real UART can raise its interrupt. Its received-data interrupt
+ * is enabled when the guest has enabled its own: a byte that comes in interrupts the guest, which looks at its UART and
+ * so comes here. Everything else that the emulated pin has to say is said by the real transmitter-empty interrupt:
+ * whenever the real transmitter is empty the pin follows its enable bit. It is set while the emulated pin is high, and
+ * while bytes of the guest's wait for room, since it then calls the guest when there is some.
+ */
 #include "arch/x86/serial.h"
 
 #include "arch/x86/instr.h"
 #include "lib/string.h"
 
-enum { ROW_MAX = 160, LOCK_SPINS_MAX = 1000000 };
+enum { LOCK_SPINS_MAX = 1000000 };
 
-static struct uart serial;
+static struct uart uart;
 static enum console_owner owner;
-static char row[ROW_MAX]; /* what serial_set_row() said */
+static struct serial_mux mux;
+static uint8_t enabled; /* the real IER */
 static bool locked;
 
 /* False if another CPU has held the lock all the time: it may have died with it, and what comes now may tell why. */
@@ -28,55 +38,143 @@ static void unlock(bool have_lock)
         __atomic_store_n(&locked, false, __ATOMIC_RELEASE);
 }
 
-void serial_init(struct console_words words)
+void mux_emit(char byte)
 {
-    serial.present = false;
-    owner = words.owner;
-    if (words.port)
-        uart_init(&serial, words.port);
-    serial.keeps = words.owner == CONSOLE_OWN;
+    uart_put(&uart, byte);
 }
 
-bool serial_is_own(void)
+bool mux_can_emit(void)
 {
-    return serial.present && owner == CONSOLE_OWN;
+    return uart_has_room(&uart);
+}
+
+void serial_init(struct console_words words)
+{
+    uart.present = false;
+    owner = words.owner;
+    if (words.port)
+        uart_init(&uart, words.port);
+    uart.keeps = words.owner != CONSOLE_PASSTHROUGH;
+    mux.fixed = words.owner != CONSOLE_SHARED;
+    mux.monitor_has_keys = words.owner == CONSOLE_OWN;
+    if (words.owner == CONSOLE_SHARED && uart.present)
+        uart16550_init(&mux.guest, inb(uart.port + UART_MODEM_STATUS));
+}
+
+void serial_give_to_guest(void)
+{
+    owner = CONSOLE_PASSTHROUGH;
+    uart.keeps = false;
+    mux.fixed = true;
+}
+
+enum console_owner serial_owner(void)
+{
+    return uart.present ? owner : CONSOLE_PASSTHROUGH;
 }
 
 bool serial_is_there(void)
 {
-    return serial.present;
+    return uart.present;
 }
 
 uint16_t serial_port(void)
 {
-    return serial.port;
+    return uart.port;
 }
 
-static void put_text(const char *text, size_t length)
+bool serial_has_listener(void)
 {
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] == '\n')
-            uart_put(&serial, '\r');
-        uart_put(&serial, text[i]);
-    }
+    return mux.monitor_has_keys;
 }
 
-/* A line of the log takes the place of the row that is being written, which follows again below it (ECMA-48 EL). */
-static void put_above_row(const char *text, size_t length)
+static void enable(uint8_t bits)
 {
-    static const char erase[] = "\r\x1b[K";
+    if (bits == enabled)
+        return;
+    enabled = bits;
+    outb(uart.port + UART_INTERRUPT_ENABLE, bits);
+}
 
-    if (row[0])
-        put_text(erase, sizeof(erase) - 1);
-    put_text(text, length);
-    put_text(row, strlen(row));
+/* Which real interrupts say what the guest is to hear. */
+static uint8_t wanted(void)
+{
+    const struct uart16550 *guest = &mux.guest;
+    uint8_t bits = guest->ier & (IER_DATA | IER_MODEM);
+
+    if ((guest->mcr & (MCR_OUT2 | MCR_LOOP)) != MCR_OUT2)
+        return 0;
+    if (mux.monitor_has_keys)
+        bits &= (uint8_t)~IER_DATA;
+    if (uart16550_pin(guest) || (guest->sent_count && guest->ier & IER_THRE))
+        bits |= IER_THRE;
+    return bits;
+}
+
+/* Taking the byte lets the real pin fall, and what the guest finds in its UART lets it rise again: one interrupt too
+ * many, unless something else keeps it up meanwhile. */
+static void drain(void)
+{
+    uint8_t byte, errors;
+
+    if (enabled & IER_DATA && inb(uart.port + UART_LINE_STATUS) & LSR_DATA_READY)
+        enable(enabled | IER_THRE);
+    while (uart_get(&uart, &byte, &errors))
+        mux_input(&mux, byte, errors);
+}
+
+static void pump(void)
+{
+    drain();
+    mux_pump(&mux);
+    mux.guest.line_idle = uart_is_idle(&uart);
+    enable(wanted());
+}
+
+/* The lock is held, and what the emulated UART wants is done with the real one. */
+static void finish(void)
+{
+    if (serial_owner() == CONSOLE_SHARED)
+        pump();
+}
+
+uint8_t serial_guest_read(unsigned reg)
+{
+    bool have_lock = lock();
+    uint8_t value;
+
+    pump();
+    if (reg == UART_MODEM_STATUS || reg == UART_INTERRUPT_IDENT)
+        uart16550_set_lines(&mux.guest, inb(uart.port + UART_MODEM_STATUS));
+    value = uart16550_read(&mux.guest, reg);
+    finish();
+    unlock(have_lock);
+    return value;
+}
+
+void serial_guest_write(unsigned reg, uint8_t value)
+{
+    bool have_lock = lock();
+
+    uart16550_write(&mux.guest, reg, value);
+    finish();
+    unlock(have_lock);
+}
+
+void serial_guest_starts(void)
+{
+    bool have_lock = lock();
+
+    mux.guest_runs = true;
+    outb(uart.port + UART_MODEM_CONTROL, MCR_DTR | MCR_RTS | MCR_OUT2);
+    unlock(have_lock);
 }
 
 void serial_write(const char *text, size_t length)
 {
     bool have_lock = lock();
 
-    put_above_row(text, length);
+    mux_log(&mux, text, length);
     unlock(have_lock);
 }
 
@@ -84,37 +182,46 @@ void serial_talk(const char *text)
 {
     bool have_lock = lock();
 
-    put_text(text, strlen(text));
+    mux_talk(&mux, text);
     unlock(have_lock);
 }
 
-void serial_set_row(const char *new_row, const char *echo)
+void serial_set_row(const char *row, const char *echo)
 {
     bool have_lock = lock();
-    size_t length = new_row ? strnlen(new_row, ROW_MAX - 1) : 0;
 
-    if (new_row)
-        memcpy(row, new_row, length);
-    row[length] = '\0';
-    for (; *echo; echo++)
-        uart_put(&serial, *echo);
+    mux_set_row(&mux, row ? row : "", row ? strlen(row) : 0, echo);
     unlock(have_lock);
 }
 
-enum uart_input serial_read(uint8_t *byte)
+enum mux_input serial_read(uint8_t *byte)
 {
-    enum uart_input input;
+    enum mux_input input;
     bool have_lock;
 
-    if (!serial_is_own())
-        return UART_NOTHING;
+    if (serial_owner() == CONSOLE_PASSTHROUGH)
+        return MUX_NOTHING;
     have_lock = lock();
-    input = uart_get(&serial, byte);
+    drain();
+    finish();
+    input = mux_take(&mux, byte);
     unlock(have_lock);
     return input;
 }
 
+void serial_tick(void)
+{
+    bool have_lock = lock();
+
+    mux_tick(&mux);
+    unlock(have_lock);
+}
+
 void serial_flush(void)
 {
-    uart_flush(&serial);
+    bool have_lock = lock();
+
+    mux_flush(&mux);
+    unlock(have_lock);
+    uart_flush(&uart);
 }

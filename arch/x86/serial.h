@@ -5,29 +5,47 @@
 #pragma once
 
 #include "arch/x86/console_words.h"
+#include "arch/x86/serial_mux.h"
 #include "arch/x86/uart.h"
 
 /* Finds out whether the line is there: the UART answers its scratch register. Boot. */
 void serial_init(struct console_words words);
 
+/* Whose it is; CONSOLE_PASSTHROUGH too if there is none. */
+enum console_owner serial_owner(void);
+/* The first of the 8 ports of the serial line. */
+uint16_t serial_port(void);
+/* It can't be shared after all. Boot. */
+void serial_give_to_guest(void);
+
 /* Lines of the log. */
 void serial_write(const char *text, size_t length);
 
-/* Waits (bounded) until the UART has sent everything. */
+/* What still waits is written; waits (bounded) until the UART has sent everything. */
 void serial_flush(void);
 
 /* The line answers, whoever else uses it. */
 bool serial_is_there(void);
 
-/* The serial line is Plinth's own and answers: there is somebody to talk to. */
-bool serial_is_own(void);
-/* The first of the 8 ports of the serial line. */
-uint16_t serial_port(void);
+/* ---- for the guest, where the line is shared ---- */
 
-/* One byte from Plinth's own serial line. The boot CPU only. */
-enum uart_input serial_read(uint8_t *byte);
+/* Before its first instruction. */
+void serial_guest_starts(void);
+/* Its accesses to the emulated UART; `reg` is 0 to 7. */
+uint8_t serial_guest_read(unsigned reg);
+void serial_guest_write(unsigned reg, uint8_t value);
+/* Some tenths of a second have passed. */
+void serial_tick(void);
 
-/* Text for Plinth's own serial line alone, "\n" as it is on a terminal: past the log. */
+/* ---- for the monitor ---- */
+
+/* What is typed goes to the monitor now. */
+bool serial_has_listener(void);
+
+/* One byte for the monitor. */
+enum mux_input serial_read(uint8_t *byte);
+
+/* Text for who talks to the monitor, "\n" as it is on a terminal: past the log. */
 void serial_talk(const char *text);
 
 /* The row that a person is writing in, with the prompt (NULL: none). A log line that comes goes above it. It is copied;

@@ -1,35 +1,17 @@
 #include "arch/x86/uart.h"
 
 #include "arch/x86/instr.h"
+#include "arch/x86/uart16550.h"
 
-enum {
-    DATA = 0,
-    INTERRUPT_ENABLE = 1,
-    FIFO_CONTROL = 2,
-    LINE_CONTROL = 3,
-    MODEM_CONTROL = 4,
-    LINE_STATUS = 5,
-    SCRATCH = 7
-};
-enum { LCR_8N1 = 0x03, LCR_DLAB = 0x80, FCR_ENABLE_CLEAR = 0x07, MCR_DTR_RTS = 0x03 };
-enum {
-    LSR_DATA_READY = 0x01,
-    LSR_OVERRUN = 0x02,
-    LSR_PARITY = 0x04,
-    LSR_FRAMING = 0x08,
-    LSR_BREAK = 0x10,
-    LSR_THRE = 0x20,
-    LSR_TEMT = 0x40
-};
-enum { FIFO_SIZE = 16, WAIT_BOUND = 1000000 };
+enum { WAIT_BOUND = 1000000 };
 
 static bool answers(uint16_t port)
 {
-    outb(port + SCRATCH, 0x5a);
-    if (inb(port + SCRATCH) != 0x5a)
+    outb(port + UART_SCRATCH, 0x5a);
+    if (inb(port + UART_SCRATCH) != 0x5a)
         return false;
-    outb(port + SCRATCH, 0xa5);
-    return inb(port + SCRATCH) == 0xa5;
+    outb(port + UART_SCRATCH, 0xa5);
+    return inb(port + UART_SCRATCH) == 0xa5;
 }
 
 void uart_init(struct uart *uart, uint16_t port)
@@ -37,13 +19,13 @@ void uart_init(struct uart *uart, uint16_t port)
     *uart = (struct uart){.port = port, .present = answers(port)};
     if (!uart->present)
         return;
-    outb(port + INTERRUPT_ENABLE, 0);
-    outb(port + LINE_CONTROL, LCR_DLAB);
-    outb(port + DATA, 1); /* divisor 1: 115200 baud */
-    outb(port + INTERRUPT_ENABLE, 0);
-    outb(port + LINE_CONTROL, LCR_8N1);
-    outb(port + FIFO_CONTROL, FCR_ENABLE_CLEAR);
-    outb(port + MODEM_CONTROL, MCR_DTR_RTS);
+    outb(port + UART_INTERRUPT_ENABLE, 0);
+    outb(port + UART_LINE_CONTROL, LCR_DLAB);
+    outb(port + UART_DATA, 1); /* divisor 1: 115200 baud */
+    outb(port + UART_INTERRUPT_ENABLE, 0);
+    outb(port + UART_LINE_CONTROL, LCR_8N1);
+    outb(port + UART_INTERRUPT_IDENT, FCR_ENABLE | FCR_CLEAR_RECEIVER | FCR_CLEAR_TRANSMITTER);
+    outb(port + UART_MODEM_CONTROL, MCR_DTR | MCR_RTS);
 }
 
 static void keep(struct uart *uart, uint8_t status)
@@ -53,14 +35,14 @@ static void keep(struct uart *uart, uint8_t status)
     if (!uart->keeps || uart->kept_count == UART_KEPT_MAX || !(status & LSR_DATA_READY))
         return;
     uart->kept[at].status = status;
-    uart->kept[at].byte = inb(uart->port + DATA);
+    uart->kept[at].byte = inb(uart->port + UART_DATA);
     uart->kept_count++;
 }
 
 static bool wait_for(struct uart *uart, uint8_t bits)
 {
     for (unsigned i = 0; i < WAIT_BOUND; i++) {
-        uint8_t status = inb(uart->port + LINE_STATUS);
+        uint8_t status = inb(uart->port + UART_LINE_STATUS);
 
         keep(uart, status);
         if ((status & bits) == bits)
@@ -78,10 +60,10 @@ void uart_put(struct uart *uart, char character)
     if (!uart->room) {
         if (!wait_for(uart, LSR_THRE))
             return;
-        uart->room = FIFO_SIZE;
+        uart->room = UART16550_FIFO;
     }
     uart->room--;
-    outb(uart->port + DATA, (uint8_t)character);
+    outb(uart->port + UART_DATA, (uint8_t)character);
 }
 
 void uart_flush(struct uart *uart)
@@ -103,20 +85,31 @@ static bool take_kept(struct uart *uart, uint8_t *status, uint8_t *byte)
 
 static bool take_fresh(struct uart *uart, uint8_t *status, uint8_t *byte)
 {
-    *status = inb(uart->port + LINE_STATUS);
+    *status = inb(uart->port + UART_LINE_STATUS);
     if (*status == 0xff || !(*status & LSR_DATA_READY)) /* all ones: it has gone */
         return false;
-    *byte = inb(uart->port + DATA);
+    *byte = inb(uart->port + UART_DATA);
     return true;
 }
 
-enum uart_input uart_get(struct uart *uart, uint8_t *byte)
+bool uart_get(struct uart *uart, uint8_t *byte, uint8_t *errors)
 {
     uint8_t status;
 
     if (!uart->present || (!take_kept(uart, &status, byte) && !take_fresh(uart, &status, byte)))
-        return UART_NOTHING;
-    if (status & LSR_BREAK)
-        return UART_BREAK;
-    return status & (LSR_PARITY | LSR_FRAMING | LSR_OVERRUN) ? UART_GARBLED : UART_BYTE;
+        return false;
+    *errors = status & (LSR_BREAK | LSR_PARITY | LSR_FRAMING | LSR_OVERRUN);
+    return true;
+}
+
+bool uart_has_room(struct uart *uart)
+{
+    if (!uart->room && uart->present && inb(uart->port + UART_LINE_STATUS) & LSR_THRE)
+        uart->room = UART16550_FIFO;
+    return uart->room;
+}
+
+bool uart_is_idle(struct uart *uart)
+{
+    return uart->present && inb(uart->port + UART_LINE_STATUS) & LSR_TEMT;
 }

@@ -21,7 +21,10 @@ void uart_init(struct uart *uart, uint16_t port);
 void uart_put(struct uart *uart, char character);
 void uart_flush(struct uart *uart);
 
-enum uart_input { UART_NOTHING, UART_BYTE, UART_BREAK, UART_GARBLED };
-/* What has come in: at most one byte a call. A break is no byte, and garbled is one with a framing or parity error or
- * behind others that were lost. */
-enum uart_input uart_get(struct uart *uart, uint8_t *byte);
+/* What has come in: at most one byte a call, with its errors (LSR bits 4:1; of an overrun: earlier ones were lost). */
+bool uart_get(struct uart *uart, uint8_t *byte, uint8_t *errors);
+
+/* A character can be sent without waiting. Looks away from LSR errors: after uart_get() has found nothing. */
+bool uart_has_room(struct uart *uart);
+/* All that was sent has left. The same. */
+bool uart_is_idle(struct uart *uart);

@@ -25,7 +25,7 @@ def test_quote_protects_grubs_own_characters():
     (b"\x03", b"\x03", False),
     (b"\x01x", b"", True),
     (b"\x01\x01x", b"\x01x", False),
-    (b"\x01qx", b"x", False),
+    (b"\x01qx", b"\x01qx", False),
 ])
 def test_keys(typed, passed, quits):
     """Only Ctrl-A x quits; all else goes to the guest, Ctrl-C too."""

@@ -41,6 +41,8 @@ static const struct test tests[] = {
     {"watch", test_watch, true},
     {"triple", test_triple, true},
     {"hang", test_hang, true},
+    {"uart", test_uart, true},
+    {"chatter", test_chatter, true},
     {"bench", test_bench, true},
     {"benchsmp", test_benchsmp, true},
 };
@@ -88,6 +90,9 @@ static void take_word(const char *word)
     } else if (!strncmp(word, "sipi_delay=", 11)) {
         word += 11;
         guest_options.sipi_delay = read_number(&word);
+    } else if (!strncmp(word, "lines=", 6)) {
+        word += 6;
+        guest_options.lines = read_number(&word);
     } else if (!strncmp(word, "trace=", 6)) {
         word += 6;
         guest_options.trace = read_number(&word);

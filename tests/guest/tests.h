@@ -11,6 +11,7 @@ struct guest_options {
     uint64_t sipi_delay; /* sipi_delay=N: microseconds from INIT to SIPI where there would be none */
     bool one_init;       /* one_init: no INIT to a CPU that waits for a SIPI */
     uint64_t trace;      /* trace=N: show its steps from there */
+    uint64_t lines;      /* lines=N: of the chatter */
 };
 extern struct guest_options guest_options;
 
@@ -50,3 +51,5 @@ void test_block(void);
 void test_watch(void);
 void test_triple(void);
 void test_hang(void);
+void test_uart(void);
+void test_chatter(void);

@@ -21,6 +21,8 @@ PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
 	arch/x86/font.c \
 	arch/x86/framebuffer.c \
 	arch/x86/guest_walk.c \
+	arch/x86/serial_mux.c \
+	arch/x86/uart16550.c \
 	arch/x86/mitigations.c \
 	arch/x86/vmx/controls.c \
 	arch/x86/vmx/entry_*.c \

@@ -12,7 +12,7 @@ QUIT = ord("x")
 
 
 class Keys:
-    """Takes the escape key out of what is typed: Ctrl-A x quits, Ctrl-A Ctrl-A sends one Ctrl-A."""
+    """Takes the escape key out of what is typed: Ctrl-A x quits, Ctrl-A Ctrl-A sends one Ctrl-A, all else is left alone."""
 
     def __init__(self):
         self.escaped = False
@@ -27,7 +27,9 @@ class Keys:
                 continue
             if self.escaped and byte == QUIT:
                 self.quit = True
-            elif not self.escaped or byte == ESCAPE:
+            elif self.escaped and byte != ESCAPE:
+                passed += bytes((ESCAPE, byte))  # a key of Plinth's own, console=com1,mux
+            else:
                 passed.append(byte)
             self.escaped = False
         return bytes(passed)

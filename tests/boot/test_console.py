@@ -1,0 +1,108 @@
+"""One serial line for guest and monitor (console=com1,mux), as a person meets it."""
+
+import re
+
+import pytest
+
+import harness
+import machines
+from lab import bochs, image, initramfs, kernel
+from lab.machine import Config
+
+PROMPT = r"plinth> (\x1b\[K)?$"
+SHELL = r"/ # (\x1b\[6n)?$"
+TO_MONITOR = TO_GUEST = b"\x01c"
+SECONDS = 30
+LINE = re.compile(r"= chatter: ([0-9a-f]{8}) abcdefghijklmnopqrstuvwxyz 0123456789 \.,:;-$", re.MULTILINE)
+
+
+def start(directory, words, **fields):
+    """A test guest behind the mux."""
+    config = Config(directory=directory, cpus=2, memory=128, ignore_bad_msrs=False, **fields)
+    return harness.start(machines.guest_on_plinth(words, "console=com1,mux"), config)
+
+
+def ask(machine, command):
+    """Type a line to the monitor; the text up to its next prompt."""
+    start_at = machine.seen
+    machine.write(command + b"\r")
+    match = machine.wait(SECONDS, rf"^{PROMPT}")
+    assert match, f"no answer to {command!r}:\n{machine.text[start_at:]}"
+    return machine.text[start_at:match.start()]
+
+
+def enter_monitor(machine):
+    """Ctrl-A c, and the prompt."""
+    machine.write(TO_MONITOR)
+    assert machine.wait(SECONDS, PROMPT), f"no prompt:\n{harness.tail(machine)}"
+
+
+def numbers(text):
+    """The numbers of the guest's whole lines."""
+    return [int(number, 16) for number in LINE.findall(text)]
+
+
+def test_hung_guest_by_the_same_line(directory):
+    """A guest that spins with interrupts off: Ctrl-A c, stop, and its memory is what it said; the keys are listed."""
+    with start(directory, "test=hang") as machine:
+        assert machine.wait(60, "= hang: spinning"), harness.tail(machine)
+        where, value = re.search(r"hang: random at (\S+) is (\S+)", machine.text).groups()
+        machine.write(b"\x01h")
+        assert machine.wait(SECONDS, "Ctrl-A Ctrl-A: one Ctrl-A")
+        enter_monitor(machine)
+        assert "stopped: 2 of 2 CPUs" in ask(machine, b"stop")
+        assert f": {value}\n" in ask(machine, b"x " + where.encode())
+        assert "error: " in ask(machine, b"frobnicate")
+        assert "^C" in ask(machine, b"half\x03")
+        assert "error" not in ask(machine, b"cont")
+        assert "runs or sleeps" in ask(machine, b"info cpus")
+
+
+def test_change_over_in_mid_output(directory):
+    """While the guest writes: to the monitor and back, again and again; every line of both is whole, none is lost."""
+    lines = 1500
+    with start(directory, f"test=chatter lines={lines}") as machine:
+        assert machine.wait(60, "chatter: 00000010"), harness.tail(machine)
+        for turn in range(6):
+            machine.write(b"xyz"[turn % 3:turn % 3 + 1])
+            assert machine.wait(SECONDS, f"~ chatter: typed {'xyz'[turn % 3]}"), harness.tail(machine)
+            enter_monitor(machine)
+            machine.write(b"info ver\t\r")
+            assert machine.wait(SECONDS, r"^Plinth 0\.\d, 2 CPUs; console=com1,mux$"), harness.tail(machine)
+            assert machine.wait(SECONDS, PROMPT)
+            machine.write(TO_GUEST)
+        assert machine.wait_end(60), harness.tail(machine)
+        assert numbers(machine.text) == list(range(lines))
+
+
+@pytest.mark.full
+def test_a_megabyte(directory):
+    """1 MiB of output, Plinth's own lines in between: nothing lost, nothing reordered, nothing mixed."""
+    lines = (1 << 20) // 64
+    with start(directory, f"test=chatter lines={lines}", ips=5_000_000) as machine:
+        assert machine.wait_end(600), harness.tail(machine)
+        assert numbers(machine.text) == list(range(lines))
+        strangers = [line for line in machine.text.split("Guest: entered")[1].splitlines()[1:] if not line.startswith(("= ", "~ "))]
+        assert not strangers
+
+
+@pytest.mark.full
+def test_shell(directory):
+    """Debian's kernel finds a 16550A; a shell behind the mux; the monitor in the middle of a command's output."""
+    config = Config(directory=directory, cpus=2, memory=256, ips=20_000_000)
+    words = machines.command_line(bochs.kernel_parameters(config.ips))
+    entry = image.plinth_entry(harness.PLINTH, "console=com1,mux", [(kernel.fetch().vmlinuz, words), (initramfs.build(), "")])
+    with harness.start(entry, config) as machine:
+        assert machine.wait(300, SHELL), harness.tail(machine)
+        assert re.search(r"ttyS0 at I/O 0x3f8 \(irq = 4, base_baud = 115200\) is a 16550A", machine.text)
+        machine.write(b"i=0; while [ $i -lt 300 ]; do echo line $((i++)) of 300; done\r")
+        assert machine.wait(60, r"^line 20 of 300$"), harness.tail(machine)
+        enter_monitor(machine)
+        assert machine.wait(60, r"^line 299 of 300$"), harness.tail(machine)
+        assert "PREEMPTION_TIMER" in ask(machine, b"info exits")
+        machine.write(TO_GUEST)
+        assert re.findall(r"^line (\d+) of 300$", machine.text, re.MULTILINE) == [str(i) for i in range(300)]
+        machine.write(b"\recho back $((6 * 7))\r")
+        assert machine.wait(60, "^back 42$"), harness.tail(machine)
+        machine.write(b"poweroff\r")
+        assert machine.wait_end(180), harness.tail(machine)
