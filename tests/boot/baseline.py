@@ -12,20 +12,20 @@ from lab.machine import Config
 SECONDS = 400
 
 
-def report(cpus=2, flavour="cloud"):
+def report(cpus=2, flavour="cloud", model=None):
     """The report of a bare boot."""
-    return reports.parse(console(cpus, flavour))
+    return reports.parse(console(cpus, flavour, model))
 
 
-def console(cpus=2, flavour="cloud"):
+def console(cpus=2, flavour="cloud", model=None):
     """The console's text of a bare boot, from build/test/ if it is there and newer than what it was made of."""
-    directory = harness.ARTIFACTS / f"baseline-{flavour}-{cpus}"
+    directory = harness.ARTIFACTS / "-".join(["baseline", flavour, str(cpus), *([model] if model else [])])
     directory.mkdir(parents=True, exist_ok=True)
     kept = directory / "report.txt"
     with open(directory / "lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two tests may want it at the same time
         if not is_fresh(kept, flavour):
-            kept.write_text(boot(directory, cpus, flavour))
+            kept.write_text(boot(Config(directory=directory, cpus=cpus, model=model), flavour))
     return kept.read_text()
 
 
@@ -35,9 +35,8 @@ def is_fresh(kept, flavour):
     return kept.exists() and all(kept.stat().st_mtime > file.stat().st_mtime for file in made_of)
 
 
-def boot(directory, cpus, flavour):
+def boot(config, flavour):
     """Boot on the bare machine and return the console's text."""
-    config = Config(directory=directory, cpus=cpus)
     with harness.start(machines.linux_bare(flavour), config, "bochs") as machine:
         assert machine.wait_end(SECONDS), f"the bare machine did not end in {SECONDS} s:\n{harness.tail(machine)}"
         assert reports.parse(machine.text).complete, f"the bare machine's report is not whole:\n{harness.tail(machine)}"

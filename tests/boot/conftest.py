@@ -9,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
 import harness  # pylint: disable=wrong-import-position
+import matrix  # pylint: disable=wrong-import-position
 from lab import initramfs, kernel  # pylint: disable=wrong-import-position
 from lab.paths import PLINTH  # pylint: disable=wrong-import-position
 
@@ -46,10 +47,17 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Show what tests recorded under "show", also of those that passed: the exits of each boot."""
+    """Show what tests recorded under "show", also of those that passed: the exits of each boot. Then the matrix, if it ran."""
+    rows = {}
     for outcome in ("passed", "failed"):
         for report in terminalreporter.stats.get(outcome, []):
+            properties = dict(report.user_properties)
+            if "row" in properties:
+                rows[properties["row"]] = (outcome, properties.get("note", ""))
             for name, value in report.user_properties:
                 if name == "show":
                     terminalreporter.write_sep("-", report.nodeid.split("::")[-1])
                     terminalreporter.write_line(value)
+    if rows:
+        terminalreporter.write_sep("-", "the matrix; also in build/test/compatibility.md")
+        terminalreporter.write(matrix.record(rows, harness.ARTIFACTS / "compatibility"))

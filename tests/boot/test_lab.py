@@ -4,6 +4,7 @@ import pytest
 
 import acpi
 import budget
+import matrix
 import report as reports
 from lab import bochs, image, kvm, terminal
 from lab.command import LabError
@@ -120,3 +121,13 @@ def test_kvm_without_permission(host, monkeypatch):
     """The device is there, for others."""
     monkeypatch.setattr(kvm.os, "access", lambda *unused: False)
     assert "usermod -aG kvm" in kvm.trouble(host("GenuineIntel", "Y"))
+
+
+def test_matrix_list():
+    """Every row can be read, and says what must come of it; names are their own."""
+    rows = matrix.rows()
+    assert len({row.name for row in rows}) == len(rows)
+    assert all(row.outcome in ("pass", "native") and bool(row.message) == (row.outcome == "native") for row in rows)
+    row = matrix.parse("a debian:report cpus=4,disabled=1+2,options=ap_start=icr-always+log=debug native no EPT")
+    assert (row.guest, row.script, row.disabled, row.enabled_cpus, row.message) == ("debian", "report", [1, 2], 2, "no EPT")
+    assert row.machine["options"] == "ap_start=icr-always log=debug" and row.config() == {"cpus": 4}

@@ -13,11 +13,12 @@ FILES = {
     "init": SCRIPTS / "init",
     "etc/inittab": SCRIPTS / "inittab",
     "etc/motd": SCRIPTS / "motd",
-    "tests/report": SCRIPTS / "report",
-    "tests/budget": SCRIPTS / "budget",
+    **{f"tests/{name}": SCRIPTS / name
+       for name in ("report", "budget", "load", "life-kexec", "life-reboot", "life-panic", "life-hotplug")},
 }
 MODULES = ("kernel/fs/efivarfs/efivarfs.ko",)  # of the cloud kernel, for tests that load them
-PROGRAMS = {"bin/plinth-stat": ROOT / "tools/plinth-stat.c", "bin/meter": SCRIPTS / "meter.c"}
+PROGRAMS = {"bin/plinth-stat": ROOT / "tools/plinth-stat.c", "bin/meter": SCRIPTS / "meter.c", "bin/stress": SCRIPTS / "stress.c",
+            "bin/kexec": SCRIPTS / "kexec.c"}
 
 
 def build(target=BUILD / "initrd.img", extra=None):
