@@ -17,6 +17,7 @@ enum {
 #define CAPABILITY_COUNT    0xff
 #define CAPABILITY_FIX      ((uint64_t)1 << 8)
 #define CAPABILITY_WC       ((uint64_t)1 << 10)
+#define CAPABILITY_SMRR     ((uint64_t)1 << 11)
 #define DEF_TYPE_FIX_ENABLE ((uint64_t)1 << 10)
 #define DEF_TYPE_ENABLE     ((uint64_t)1 << 11)
 #define MASK_VALID          ((uint64_t)1 << 11)
@@ -84,15 +85,35 @@ static uint64_t next_match(uint64_t address, uint64_t base, uint64_t mask, uint6
     return (address & ~(top | (top - 1))) | (top & ~mask) | (base & (top | (top - 1)));
 }
 
-/* Does variable range `n` cover `address`, and up to where is the answer the same? (SDM 11.11.2.3) */
-static bool variable_covers(const struct mtrr_state *mtrr, unsigned n, uint64_t address, uint64_t *end)
+/* A base and a mask as registers hold them. */
+struct pair {
+    uint64_t base, mask;
+};
+
+static struct pair variable_pair(const struct mtrr_state *mtrr, unsigned n)
+{
+    return (struct pair){mtrr->variable[n].base, mtrr->variable[n].mask};
+}
+
+/* The SMRR has 32 bits, and is about what lies below 4 GiB. Not valid where there is none. */
+static struct pair smrr_pair(const struct mtrr_state *mtrr)
+{
+    const uint64_t low = 0xffffffff;
+
+    if (!(mtrr->capability & CAPABILITY_SMRR))
+        return (struct pair){0, 0};
+    return (struct pair){mtrr->smrr_base & low, mtrr->smrr_mask | ~low};
+}
+
+/* Does the range cover `address`, and up to where is the answer the same? (SDM 11.11.2.3) */
+static bool covers(const struct mtrr_state *mtrr, struct pair pair, uint64_t address, uint64_t *end)
 {
     uint64_t limit = limit_of(mtrr);
-    uint64_t mask = mtrr->variable[n].mask & (limit - 1) & ~(PAGE_SIZE - 1);
-    uint64_t base = mtrr->variable[n].base & mask;
+    uint64_t mask = pair.mask & (limit - 1) & ~(PAGE_SIZE - 1);
+    uint64_t base = pair.base & mask;
 
     *end = limit;
-    if (!(mtrr->variable[n].mask & MASK_VALID))
+    if (!(pair.mask & MASK_VALID))
         return false;
     if ((address & mask) != base) {
         *end = next_match(address, base, mask, limit);
@@ -114,21 +135,19 @@ static enum memory_type combine(unsigned types)
     return (enum memory_type)__builtin_ctz(types);
 }
 
-/* The type at `address`, and an end up to where no register's answer changes. */
-static enum memory_type piece(const struct mtrr_state *mtrr, uint64_t address, uint64_t *end)
+/* The same without the SMRR. */
+static enum memory_type piece_of_mtrrs(const struct mtrr_state *mtrr, uint64_t address, uint64_t *end)
 {
     unsigned types = 0;
 
     *end = limit_of(mtrr);
-    if (!(mtrr->default_type & DEF_TYPE_ENABLE))
-        return MEMORY_UC;
     if (address < MIB && (mtrr->capability & CAPABILITY_FIX) && (mtrr->default_type & DEF_TYPE_FIX_ENABLE))
         return fixed_type(mtrr, address, end);
 
     for (unsigned n = 0; n < variable_count(mtrr); n++) {
         uint64_t reach;
 
-        if (variable_covers(mtrr, n, address, &reach))
+        if (covers(mtrr, variable_pair(mtrr, n), address, &reach))
             types |= 1u << type_of(mtrr->variable[n].base);
         if (reach < *end)
             *end = reach;
@@ -136,12 +155,31 @@ static enum memory_type piece(const struct mtrr_state *mtrr, uint64_t address, u
     return types ? combine(types) : type_of(mtrr->default_type);
 }
 
+/* The type at `address`, and an end up to where no register's answer changes. */
+static enum memory_type piece(const struct mtrr_state *mtrr, uint64_t address, uint64_t *end)
+{
+    enum memory_type type;
+    uint64_t reach;
+
+    *end = limit_of(mtrr);
+    if (!(mtrr->default_type & DEF_TYPE_ENABLE))
+        return MEMORY_UC;
+    if (covers(mtrr, smrr_pair(mtrr), address, &reach)) {
+        *end = reach;
+        return MEMORY_UC;
+    }
+    type = piece_of_mtrrs(mtrr, address, end);
+    if (reach < *end)
+        *end = reach;
+    return type;
+}
+
 /*
- * Neighbouring pieces of one type count as one. All ranges with masks without holes have 2 * 32 ends and the fixed ones
+ * Neighbouring pieces of one type count as one. All ranges with masks without holes have 2 * 33 ends and the fixed ones
  * 88, so that many pieces find every end; a mask with holes has ends without number, and there the bound may cut a run
  * in two.
  */
-enum { PIECES_MAX = 2 * MTRR_VARIABLE_MAX + 88 + 1 };
+enum { PIECES_MAX = 2 * (MTRR_VARIABLE_MAX + 1) + 88 + 1 };
 
 enum memory_type mtrr_type(const struct mtrr_state *mtrr, uint64_t address, uint64_t *end)
 {
@@ -174,8 +212,11 @@ static bool uniform_slowly(const struct mtrr_state *mtrr, uint64_t start, uint64
 bool mtrr_uniform(const struct mtrr_state *mtrr, uint64_t start, uint64_t size, enum memory_type *type)
 {
     uint64_t pages = (limit_of(mtrr) - 1) & ~(PAGE_SIZE - 1), inside = pages & (size - 1), around = pages & ~inside;
+    struct pair smrr = smrr_pair(mtrr);
     unsigned types = 0;
 
+    if ((smrr.mask & MASK_VALID) && !((start ^ smrr.base) & smrr.mask & around))
+        return uniform_slowly(mtrr, start, size, type);
     if (start < MIB || !(mtrr->default_type & DEF_TYPE_ENABLE))
         return uniform_slowly(mtrr, start, size, type);
     for (unsigned n = variable_count(mtrr); n-- > 0;) {
@@ -191,9 +232,16 @@ bool mtrr_uniform(const struct mtrr_state *mtrr, uint64_t start, uint64_t size, 
     return true;
 }
 
+static void raise(uint64_t *from, uint64_t last)
+{
+    if (last + PAGE_SIZE > *from)
+        *from = last + PAGE_SIZE;
+}
+
 uint64_t mtrr_plain_from(const struct mtrr_state *mtrr, enum memory_type *type)
 {
     uint64_t pages = (limit_of(mtrr) - 1) & ~(PAGE_SIZE - 1), from = MIB;
+    struct pair smrr = smrr_pair(mtrr);
 
     *type = MEMORY_UC;
     if (!(mtrr->default_type & DEF_TYPE_ENABLE))
@@ -201,11 +249,12 @@ uint64_t mtrr_plain_from(const struct mtrr_state *mtrr, enum memory_type *type)
     *type = type_of(mtrr->default_type);
     for (unsigned n = variable_count(mtrr); n-- > 0;) {
         uint64_t mask = mtrr->variable[n].mask;
-        uint64_t last = (mtrr->variable[n].base | ~mask) & pages; /* the highest page that matches */
 
-        if ((mask & MASK_VALID) && last + PAGE_SIZE > from)
-            from = last + PAGE_SIZE;
+        if (mask & MASK_VALID)
+            raise(&from, (mtrr->variable[n].base | ~mask) & pages); /* the highest page that matches */
     }
+    if (smrr.mask & MASK_VALID)
+        raise(&from, (smrr.base | ~smrr.mask) & pages);
     return from;
 }
 

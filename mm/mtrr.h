@@ -16,6 +16,7 @@ struct mtrr_state {
     struct {
         uint64_t base, mask;
     } variable[MTRR_VARIABLE_MAX]; /* IA32_MTRR_PHYSBASEn, IA32_MTRR_PHYSMASKn; MTRRCAP.VCNT of them count */
+    uint64_t smrr_base, smrr_mask; /* IA32_SMRR_PHYSBASE, IA32_SMRR_PHYSMASK, where MTRRCAP has SMRR */
     unsigned physical_bits;        /* MAXPHYADDR */
 };
 
@@ -23,7 +24,7 @@ struct mtrr_state {
  * The type of the page at `address` (4 KiB granularity), and in *end the first address after it where the type may
  * differ (everything in [address, *end) has this type; page aligned, at most 1 << physical_bits; where practical as
  * large as possible). Precedence and undefined combinations as in SDM 11.11.4.1 (UC wins; WT over WB; anything else
- * undefined: UC).
+ * undefined: UC). The SMRR goes before them all: outside of SMM its range is uncached (11.11.2.4).
  */
 enum memory_type mtrr_type(const struct mtrr_state *mtrr, uint64_t address, uint64_t *end);
 

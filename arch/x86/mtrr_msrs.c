@@ -1,9 +1,10 @@
 #include "arch/x86/mtrr_msrs.h"
 
+#include "arch/x86/exception.h"
 #include "arch/x86/instr.h"
 #include "arch/x86/regs.h"
 
-enum { CAPABILITY_VCNT = 0xff, CAPABILITY_FIXED = BIT(8) };
+enum { CAPABILITY_VCNT = 0xff, CAPABILITY_FIXED = BIT(8), CAPABILITY_SMRR = BIT(11) };
 
 unsigned cpu_physical_bits(void)
 {
@@ -19,6 +20,14 @@ static void read_fixed(uint64_t *fixed)
         fixed[3 + i] = rdmsr(MSR_IA32_MTRR_FIX4K_C0000 + i);
 }
 
+/* Some CPUs and outer hypervisors let only SMM read them: without, the MTRRs have the last word, which firmware sets to
+ * the same. */
+static void read_smrr(struct mtrr_state *mtrr)
+{
+    if (!rdmsr_safe(MSR_IA32_SMRR_PHYSBASE, &mtrr->smrr_base) || !rdmsr_safe(MSR_IA32_SMRR_PHYSMASK, &mtrr->smrr_mask))
+        mtrr->smrr_base = mtrr->smrr_mask = 0;
+}
+
 void mtrr_msrs_read(struct mtrr_state *mtrr)
 {
     *mtrr = (struct mtrr_state){.physical_bits = cpu_physical_bits(), .default_type = MEMORY_WB | BIT(11)};
@@ -28,6 +37,8 @@ void mtrr_msrs_read(struct mtrr_state *mtrr)
     mtrr->default_type = rdmsr(MSR_IA32_MTRR_DEF_TYPE);
     if (mtrr->capability & CAPABILITY_FIXED)
         read_fixed(mtrr->fixed);
+    if (mtrr->capability & CAPABILITY_SMRR)
+        read_smrr(mtrr);
     for (unsigned i = 0; i < (mtrr->capability & CAPABILITY_VCNT) && i < MTRR_VARIABLE_MAX; i++) {
         mtrr->variable[i].base = rdmsr(MSR_IA32_MTRR_PHYSBASE0 + 2 * i);
         mtrr->variable[i].mask = rdmsr(MSR_IA32_MTRR_PHYSBASE0 + 2 * i + 1);

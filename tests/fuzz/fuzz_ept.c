@@ -39,6 +39,8 @@ static void take_mtrr(struct input *input, struct mtrr_state *mtrr)
 {
     memset(mtrr, 0, sizeof(*mtrr));
     mtrr->capability = take64(input, 2) & 0xf0f;
+    if (mtrr->capability & 0x800)
+        take(input, &mtrr->smrr_base, 2 * sizeof(uint64_t));
     mtrr->default_type = take64(input, 2);
     mtrr->physical_bits = 32 + (unsigned)take64(input, 1) % 21;
     take(input, mtrr->fixed, sizeof(mtrr->fixed));

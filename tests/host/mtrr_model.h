@@ -62,6 +62,9 @@ static inline unsigned model_type(const struct mtrr_state *mtrr, uint64_t page)
     unsigned type, kinds = 0, last = 0;
     uint64_t implemented = 0;
 
+    if ((mtrr->capability & 0x800) && (mtrr->smrr_mask & 0x800) && page < 4 * GIB &&
+        (page & mtrr->smrr_mask & 0xfffff000) == (mtrr->smrr_base & mtrr->smrr_mask & 0xfffff000))
+        return 0; /* 11.11.2.4 */
     if (!(mtrr->default_type & 0x800))
         return 0;
     if ((mtrr->capability & 0x100) && (mtrr->default_type & 0x400) && model_fixed(mtrr, page, &type))
@@ -110,6 +113,16 @@ static inline void random_mtrr(struct mtrr_state *mtrr, bool tidy, unsigned addr
 
         for (unsigned byte = 0; byte < 8; byte++)
             mtrr->fixed[i] |= (one_in(4) ? random_type(tidy) : same) << 8 * byte;
+    }
+    if (one_in(2)) {
+        unsigned bits = address_bits < 32 ? address_bits : 32;
+        uint64_t size = 1ull << (12 + below(bits - 12));
+
+        mtrr->capability |= one_in(4) ? 0 : 0x800;
+        mtrr->smrr_mask = (0x100000000 - size) | (one_in(4) ? 0 : 0x800);
+        mtrr->smrr_base = (below(1ull << bits) & ~0xfffull) | random_type(tidy);
+        if (!tidy && one_in(3))
+            mtrr->smrr_mask ^= random64() & 0xfffffffffffff000;
     }
     for (unsigned i = 0; i < MTRR_VARIABLE_MAX; i++) {
         unsigned size_bits = 12 + (unsigned)below(address_bits - 11);
