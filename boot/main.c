@@ -40,7 +40,8 @@ static struct block block;
 static struct pool pool;
 static struct mtrr_state mtrr;
 static struct ept ept;
-static struct range screen; /* physical; empty: none */
+static uint32_t pages_before_ept, pages_of_ept; /* of the pool */
+static struct range screen;                     /* physical; empty: none */
 static struct error error;
 static uint64_t entry_tsc;
 static bool moved_in;             /* the block holds the running image */
@@ -224,12 +225,23 @@ static bool preflight(void)
 
 static bool build_ept(void)
 {
+    pages_before_ept = pool_used_pages(&pool);
     mtrr_msrs_read(&mtrr);
     if (!ept_init(&ept, &pool, &mtrr, block.range, mtrr.physical_bits, virt_has_gib_pages(), &error))
         return false;
     if (mitigations.small_execute.on)
         ept_execute_small_only(&ept);
+    pages_of_ept = pool_used_pages(&pool) - pages_before_ept;
     return true;
+}
+
+static void log_pool(void)
+{
+    uint32_t used = pool_used_pages(&pool);
+
+    log_info("Pool: %u pages, %lu KiB: host tables and so on %u, EPT %u, VMX and the CPUs' views %u, free %u",
+             pool.pages, pool.pages * PAGE_SIZE / KIB, pages_before_ept, pages_of_ept,
+             used - pages_before_ept - pages_of_ept, pool.pages - used);
 }
 
 static bool start_virtualization(void)
@@ -296,6 +308,7 @@ static noreturn void launch(void)
 
     host_map_drop_low();
     write_cr3(host_map_cr3());
+    log_pool();
     log_info("Guest: entered %lu ticks after the multiboot entry", rdtsc() - entry_tsc);
     console_flush();
     console_yield_screen();

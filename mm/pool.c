@@ -123,7 +123,12 @@ uint64_t pool_physical(const struct pool *pool, const void *page)
     return pool->physical + index_of(pool, page) * PAGE_SIZE;
 }
 
+uint32_t pool_used_pages(const struct pool *pool)
+{
+    return __atomic_load_n(&pool->used, __ATOMIC_RELAXED);
+}
+
 uint32_t pool_free_pages(const struct pool *pool)
 {
-    return pool->pages - __atomic_load_n(&pool->used, __ATOMIC_RELAXED);
+    return pool->pages - pool_used_pages(pool);
 }

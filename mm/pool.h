@@ -51,3 +51,4 @@ static inline void *pool_pointer(const struct pool *pool, uint64_t physical)
 }
 
 uint32_t pool_free_pages(const struct pool *pool);
+uint32_t pool_used_pages(const struct pool *pool);

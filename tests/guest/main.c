@@ -33,6 +33,7 @@ static const struct test tests[] = {
     {"taskfault", test_taskfault, false},
     {"quiet", test_quiet, false},
     {"random", test_random, false},
+    {"touch", test_touch, false},
     {"x2apic", test_x2apic, false},
     /* from here on: each needs a run of its own, which it may spoil for others */
     {"restart", test_restart, true},

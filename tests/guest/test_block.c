@@ -3,6 +3,7 @@
  * 12, 13, 15). On request only. The bare machine's counterpart is a range right above its RAM.
  */
 #include "lib/string.h"
+#include "tests/guest/legacy.h"
 #include "tests/guest/report.h"
 #include "tests/guest/smp.h"
 #include "tests/guest/tests.h"
@@ -131,6 +132,39 @@ static void walk_through(void)
     write_cr3(read_cr3());
 }
 
+/*
+ * CR3 in the block: with PAE paging MOV to CR3 reads the PDPTEs, which are all-ones there (26.3.1.6). Outside of long
+ * mode a page table of all-ones is a good one: it leads to the last page below 4 GiB, the firmware's, with accessed and
+ * dirty set everywhere, so that nothing is ever written to it.
+ */
+static void tables_inside(void)
+{
+    static const uint8_t load_cr3[] = {0x0f, 0x22, 0xd8};
+    static const uint8_t through[] = {0x8b, 0x06, 0x89, 0x06,
+                                      0x8b, 0x1e}; /* mov eax, (esi); mov (esi), eax; mov ebx,
+                                                      (esi) */
+    enum { WINDOW = 0xf8000000, PLACE = 0xff0, LAST_PAGE = 0xfffff000 };
+    struct legacy legacy;
+    uint32_t *directory, kept;
+
+    legacy_prepare(&legacy, LEGACY_PAE, load_cr3, sizeof(load_cr3));
+    legacy.frame.eax = (uint32_t)block.start;
+    legacy_run(&legacy);
+    observe("PDPTEs in the block: %s", legacy_outcome(&legacy).text);
+    check(legacy.frame.vector == VECTOR_GP, "PDPTEs in the block: %s", legacy_outcome(&legacy).text);
+    legacy_prepare(&legacy, LEGACY_PAGED, through, sizeof(through));
+    directory = at_address(legacy.cr3);
+    kept = directory[(uint32_t)WINDOW >> 22];
+    directory[(uint32_t)WINDOW >> 22] = (uint32_t)block.start | 7;
+    legacy.frame.esi = (uint32_t)WINDOW + PLACE;
+    legacy_run(&legacy);
+    observe("a page table in the block: %s eax %x ebx %x", legacy_outcome(&legacy).text, legacy.frame.eax,
+            legacy.frame.ebx);
+    check(legacy.frame.ebx == *(volatile uint32_t *)at_address((uint32_t)LAST_PAGE + PLACE),
+          "a page table in the block leads to %x", legacy.frame.ebx);
+    directory[(uint32_t)WINDOW >> 22] = kept;
+}
+
 /* Exception delivery whose stack lies in the block: pushes are dropped, so only the road there is looked at. */
 static void stack_inside(void)
 {
@@ -246,6 +280,7 @@ void test_block(void)
     execute(block.start);
     execute(block.start + 0x12345);
     walk_through();
+    tables_inside();
     stack_inside();
     stack_of_events_inside();
     if (under_plinth())

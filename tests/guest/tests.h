@@ -49,6 +49,7 @@ void test_bench(void);
 void test_benchsmp(void);
 void test_block(void);
 void test_watch(void);
+void test_touch(void);
 void test_triple(void);
 void test_hang(void);
 void test_uart(void);
