@@ -3,8 +3,11 @@
 #include "boot/efi_tables.h"
 #include "boot/rsdp.h"
 #include "lib/log.h"
+#include "lib/options.h"
 
 _Static_assert(BOOT_MODULES_MAX - 1 <= GUEST_MODULES_MAX, "describe_modules() fills them");
+
+extern const char bios_resident_start[], bios_resident_end[]; /* guest/bios_resident.S */
 
 static void describe_screen(const struct framebuffer *framebuffer, struct guest_source *source)
 {
@@ -25,6 +28,8 @@ static void describe_screen(const struct framebuffer *framebuffer, struct guest_
 
 static void describe_modules(const struct boot_info *info, struct guest_source *source)
 {
+    if (info->module_count == 0)
+        return;
     source->kernel = info->modules[0].range;
     source->command_line = info->modules[0].string;
     if (info->module_count > 1)
@@ -54,6 +59,16 @@ static void describe_efi(const struct boot_info *info, struct memmap *free, stru
         source->free = free;
 }
 
+static void describe_chainload(const struct boot_info *info, struct guest_source *source)
+{
+    if (options.chainload != CHAINLOAD_OFF)
+        source->chainload = (uint8_t)(0x80 + options.chainload - CHAINLOAD_HD0);
+    source->has_bios = info->efi_system_table == 0;
+    source->serial = options.serial;
+    source->resident = bios_resident_start;
+    source->resident_size = (uint64_t)(bios_resident_end - bios_resident_start);
+}
+
 void guest_source_describe(const struct boot_info *info, struct memmap *free, struct guest_source *source)
 {
     *free = info->memmap;
@@ -67,4 +82,5 @@ void guest_source_describe(const struct boot_info *info, struct memmap *free, st
     describe_modules(info, source);
     describe_screen(&info->framebuffer, source);
     describe_efi(info, free, source);
+    describe_chainload(info, source);
 }

@@ -103,7 +103,7 @@ static bool check_modules(void)
 {
     struct range all = {0, 4 * GIB};
 
-    if (!info.module_count)
+    if (!info.module_count && !options.chainload)
         return fail(&error, "Boot: no module: give GRUB a module2 line with the guest's kernel (and one with its "
                             "initrd) below multiboot2");
     for (unsigned i = 0; i < info.module_count; i++)
@@ -266,6 +266,8 @@ static noreturn void start_natively(void)
     const struct range loaded = {LOAD_BASE, (uint64_t)image_boot_pointer(load_end)};
     struct error problem;
 
+    if (options.chainload)
+        must(fail(&error, "Boot: chainload doesn't start natively: without Plinth, use GRUB's chainloader command"));
     log_warning("NATIVE: the guest starts on the bare machine, WITHOUT Plinth (fallback=never stops instead)");
     if (cpu_count > 0)
         virt_stop_cpu();
@@ -304,7 +306,8 @@ static noreturn void launch(void)
                             .gdt_base = guest.gdt_base,
                             .gdt_limit = guest.gdt_limit,
                             .code_selector = guest.code_selector,
-                            .data_selector = guest.data_selector};
+                            .data_selector = guest.data_selector,
+                            .real_mode_page = guest.real_mode_page};
 
     host_map_drop_low();
     write_cr3(host_map_cr3());

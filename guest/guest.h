@@ -16,9 +16,14 @@ struct guest_module {
 
 /* The guest's images as the loader left them in memory, and what is known of the machine. */
 struct guest_source {
-    struct range kernel;                            /* physical: first module, the file as it was */
-    const char *command_line;                       /* of the first module */
-    struct range initrd;                            /* physical; empty if there is none */
+    struct range kernel;      /* physical: first module, the file as it was */
+    const char *command_line; /* of the first module */
+    struct range initrd;      /* physical; empty if there is none */
+    uint8_t chainload;        /* not 0: no kernel, but the boot sector of this disk of the BIOS, from 80H on */
+    bool has_bios;            /* the firmware is no UEFI */
+    bool serial;              /* the resident code may print on COM1 */
+    const void *resident;     /* guest/bios_resident.S, from bios_resident_start on */
+    uint64_t resident_size;
     const char *loader_name;                        /* Plinth's own */
     struct guest_module modules[GUEST_MODULES_MAX]; /* for multiboot kernels: all but the first, in their order */
     unsigned module_count;
@@ -53,6 +58,7 @@ struct guest_entry {
     uint32_t gdt_base; /* physical address of the guest's GDT */
     uint16_t gdt_limit;
     uint16_t code_selector, data_selector;
+    uint8_t real_mode_page; /* not 0: it starts instead in real mode, as a SIPI with this vector starts a CPU */
     /* For messages and checks: where the images are now; an empty range if there is none. */
     struct range kernel, initrd, parameters;
 };

@@ -1,5 +1,6 @@
 #include "guest/load.h"
 
+#include "guest/bios.h"
 #include "guest/describe.h"
 #include "guest/linux.h"
 #include "guest/multiboot.h"
@@ -35,6 +36,8 @@ bool guest_load(const struct guest_source *source, struct guest_entry *entry, st
     const uint64_t size = range_size(source->kernel);
     const void *file = size ? phys_map(source->kernel.start, size) : NULL;
 
+    if (source->chainload)
+        return bios_chainload(source, entry, error);
     if (!file)
         return fail(error, "the first module, the guest's kernel, is empty or not below 4 GiB: check the file that "
                            "module2 names");

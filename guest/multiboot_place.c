@@ -56,7 +56,7 @@ static void keep_out_segments(struct keep_out *out, const struct placing *p)
 static bool find(const struct placing *p, const struct keep_out *out, uint64_t size, uint64_t align,
                  struct range within, enum end end, struct range *place)
 {
-    const struct memmap *map = p->source->memmap;
+    const struct memmap *map = p->source->free ? p->source->free : p->source->memmap;
     const bool found = end == LOWEST
                            ? memmap_find_low(map, size, align, within, out->ranges, out->count, &place->start)
                            : memmap_find_high(map, size, align, within, out->ranges, out->count, &place->start);

@@ -6,7 +6,7 @@
 
 #include "lib/string.h"
 
-enum { VALUES_MAX = 4, WORD_MAX = 160 };
+enum { VALUES_MAX = 5, WORD_MAX = 160 };
 
 struct option {
     const char *name;
@@ -53,6 +53,15 @@ static const struct option table[] = {
      "error, warning, info or debug",
      LOG_INFO,
      FIELD(log_level)},
+    {"chainload",
+     {[CHAINLOAD_OFF] = "off",
+      [CHAINLOAD_HD0] = "hd0",
+      [CHAINLOAD_HD1] = "hd1",
+      [CHAINLOAD_HD2] = "hd2",
+      [CHAINLOAD_HD3] = "hd3"},
+     "off or hd0 to hd3",
+     CHAINLOAD_OFF,
+     FIELD(chainload)},
     {"serial", {[false] = "off", [true] = "on"}, "on or off", true, FIELD(serial)},
     {"l1d_flush",
      {[L1D_FLUSH_AUTO] = "auto", [L1D_FLUSH_NEVER] = "never", [L1D_FLUSH_COND] = "cond", [L1D_FLUSH_ALWAYS] = "always"},
@@ -68,7 +77,8 @@ static const struct option table[] = {
 };
 
 #define OPTION_NAMES                                                                                                   \
-    "ap_start, on_crash, fallback, preflight, log, serial, l1d_flush, verw, scrub, itlb_multihit, ledger, watch and "  \
+    "ap_start, on_crash, fallback, preflight, log, chainload, serial, l1d_flush, verw, scrub, itlb_multihit, ledger, " \
+    "watch and "                                                                                                       \
     "console"
 
 struct options options;

@@ -10,6 +10,7 @@
 enum ap_start { AP_START_AUTO, AP_START_WAIT, AP_START_ICR, AP_START_ICR_ALWAYS };
 enum fallback { FALLBACK_AUTO, FALLBACK_ALWAYS, FALLBACK_NEVER };
 enum preflight { PREFLIGHT_SHORT, PREFLIGHT_FULL, PREFLIGHT_ONLY };
+enum chainload { CHAINLOAD_OFF, CHAINLOAD_HD0, CHAINLOAD_HD1, CHAINLOAD_HD2, CHAINLOAD_HD3 };
 enum on_crash { ON_CRASH_RESET, ON_CRASH_HALT, ON_CRASH_MONITOR };
 
 enum l1d_flush { L1D_FLUSH_AUTO, L1D_FLUSH_NEVER, L1D_FLUSH_COND, L1D_FLUSH_ALWAYS };
@@ -21,6 +22,7 @@ struct options {
     enum fallback fallback;   /* fallback=auto|always|never: start the guest natively if Plinth can't run */
     enum preflight preflight; /* preflight=short|full|only: the table of what the machine has */
     enum log_level log_level; /* log=error|warning|info|debug */
+    enum chainload chainload; /* chainload=off|hd0|hd1|hd2|hd3: the boot sector of a disk of the BIOS */
     bool serial;              /* serial=on|off: use COM1 */
     enum l1d_flush l1d_flush; /* l1d_flush=auto|never|cond|always (arch/x86/mitigations.h) */
     enum choice verw;         /* verw=auto|off|on */

@@ -185,7 +185,10 @@ bool vmm_init(struct pool *pool, struct ept *ept, const struct mtrr_state *mtrr,
 void vmm_run_boot_cpu(const struct entry32 *entry)
 {
     vcpu_set_first();
-    vcpu_set_entry32(entry);
+    if (entry->real_mode_page)
+        vcpu_set_startup(entry->real_mode_page);
+    else
+        vcpu_set_entry32(entry);
     shootdown_awake(cpu_this());
     vcpu_set_port_intercepts();
     monitor_start();

@@ -85,6 +85,7 @@ enum exit_action {
 struct entry32 {
     uint32_t eip, eax, ebx, esi, gdt_base;
     uint16_t gdt_limit, code_selector, data_selector;
+    uint8_t real_mode_page; /* not 0: none of this, but real mode as after a SIPI with this vector */
 };
 
 /* ---- given by the backend ---- */

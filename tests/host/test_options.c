@@ -42,6 +42,12 @@ static void every_value_is_known(void **state)
     (void)state;
     parse("ap_start=wait on_crash=halt log=error serial=off");
     assert_options(AP_START_WAIT, ON_CRASH_HALT, LOG_ERROR, false);
+    parse("chainload=hd0");
+    assert_int_equal(parsed.chainload, CHAINLOAD_HD0);
+    parse("chainload=hd3");
+    assert_int_equal(parsed.chainload, CHAINLOAD_HD3);
+    parse("chainload=hd1 chainload=off");
+    assert_int_equal(parsed.chainload, CHAINLOAD_OFF);
     parse("ledger=1");
     assert_true(parsed.ledger);
     parse("ledger=1 ledger=0");
