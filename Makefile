@@ -50,7 +50,7 @@ $(BUILD)/obj/%.S.o: %.S Makefile
 $(BUILD)/obj/arch/x86/vmx/vmx_exit.c.o: CFLAGS += -fomit-frame-pointer
 
 -include $(OBJECTS:.o=.d)
--include tests/host/host.mk tests/guest/guest.mk tests/multiboot/multiboot.mk tests/model/model.mk tests/bench/bench.mk tests/boot/boot.mk
+-include tests/host/host.mk tests/guest/guest.mk tests/multiboot/multiboot.mk tests/chainload/chainload.mk tests/model/model.mk tests/bench/bench.mk tests/boot/boot.mk
 -include tools/install/install.mk
 
 # What `make run` and `make debug` take from the command line.

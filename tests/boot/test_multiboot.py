@@ -33,7 +33,10 @@ def block(text):
     return int(found[1], 16), int(found[2]) * 1024
 
 
-@pytest.mark.parametrize("case", cases.MULTIBOOT, ids=lambda case: case.name)
+MORE = [pytest.param(case, marks=pytest.mark.full) for case in cases.MULTIBOOT_MORE]
+
+
+@pytest.mark.parametrize("case", [*cases.MULTIBOOT, *MORE], ids=lambda case: case.name)
 def test_multiboot(case, directory):
     """State, command line, modules, screen, ACPI: all lines agree. Memory: less the block, which is reserved."""
     bare = boot(machines.multiboot_bare(directory, case.kernel), directory / "bare")

@@ -25,7 +25,7 @@ cpu: model={model}, count={cpus}, ips={ips}, quantum={quantum}, reset_on_triple_
 vga: extension=none
 memory: guest={memory}, host={host_memory}
 ata0-master: {drive}
-boot: {boot}
+{second_drive}boot: {boot}
 com1: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
 {com2}clock: sync=none, time0=1700000000
 log: {log}
@@ -58,15 +58,15 @@ def configuration(config, port, second_port=None):
     return CONFIGURATION.format(
         bios=config.bios or BIOS, vga_bios=VGA_BIOS, model=config.model or DEFAULT_MODEL, cpus=config.cpus, ips=config.ips,
         quantum=QUANTUM, ignore_bad_msrs=int(config.ignore_bad_msrs), memory=config.memory,
-        host_memory=min(config.memory, HOST_MEMORY_MAX), drive=drive(config), boot="disk" if config.disk else "cdrom", port=port,
+        host_memory=min(config.memory, HOST_MEMORY_MAX), drive=drive(config), second_drive=second_drive(config), boot="disk" if config.disk else "cdrom", port=port,
         com2=f"com2: enabled=1, mode=socket-client, dev=127.0.0.1:{second_port}\n" if second_port else "",
         log=config.directory / "bochs.log", port_e9=int(config.port_e9))
 
 
 def drive(config):
-    """The machine's one drive. The cylinders of a disk are found out from its size."""
+    """The drive that the machine boots from. The cylinders of a disk are found out from its size."""
     if config.disk:
-        return f'type=disk, path="{config.disk}", mode=flat, cylinders=0'
+        return disk(config.disk)
     return f'type=cdrom, path="{config.iso}", status=inserted'
 
 
@@ -75,6 +75,16 @@ def write_symbols(program, target):
     lines = (line.split() for line in run("nm", "--defined-only", program).splitlines())
     target.write_text("".join(f"{address} {name}\n" for address, _, name in lines))
     return target
+
+
+def second_drive(config):
+    """A line for a further disk, if there is one."""
+    return f"ata0-slave: {disk(config.second_disk)}\n" if config.second_disk else ""
+
+
+def disk(path):
+    """A hard disk of a flat file."""
+    return f'type=disk, path="{path}", mode=flat, cylinders=0'
 
 
 def kernel_parameters(ips):

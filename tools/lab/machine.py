@@ -21,6 +21,7 @@ class Config:
     directory: Path  # its own: logs and generated files go there
     iso: Path = None  # what it boots: this,
     disk: Path = None  # or this; what the machine writes to it is kept
+    second_disk: Path = None  # Bochs only: a disk beside that
     cpus: int = 2
     memory: int = 512  # MiB
     model: str = None  # the emulator's name for a CPU model
