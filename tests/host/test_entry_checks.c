@@ -450,7 +450,10 @@ static void guest_tables_and_flags(void **state)
     plant(LONG, INDEX_GUEST_IDTR_BASE, not_canonical, "26.3.1.3", "canonical");
     plant(LONG, INDEX_GUEST_GDTR_LIMIT, 0x10000, "26.3.1.3", "bits 31:16");
     plant(LONG, INDEX_GUEST_IDTR_LIMIT, 0x10000, "26.3.1.3", "bits 31:16");
-    plant(LONG, INDEX_GUEST_RIP, not_canonical, "26.3.1.4", "canonical");
+    plant(LONG, INDEX_GUEST_RIP, 2 * not_canonical, "26.3.1.4", "must be alike");
+    make_long_mode(&image);
+    set(&image, INDEX_GUEST_RIP, not_canonical);
+    expect_none(&image, "RIP behind the last byte of the lower half");
     plant(PROTECTED, INDEX_GUEST_RIP, UINT64_C(1) << 32, "26.3.1.4", "bits 63:32");
     plant(LONG, INDEX_GUEST_RFLAGS, 0, "26.3.1.4", "bit 1 must be 1");
     plant(LONG, INDEX_GUEST_RFLAGS, 0x8002, "26.3.1.4", "bit 1 must be 1");

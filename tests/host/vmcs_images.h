@@ -21,18 +21,18 @@ static const struct vmx_capabilities full_capabilities = {
     .cr4_fixed1 = 0x1ff2fff,
 };
 
-static void set(struct entry_image *image, enum vmcs_index field, uint64_t value)
+static inline void set(struct entry_image *image, enum vmcs_index field, uint64_t value)
 {
     image->value[field] = value;
 }
 
-static void set_bits(struct entry_image *image, enum vmcs_index field, uint64_t bits)
+static inline void set_bits(struct entry_image *image, enum vmcs_index field, uint64_t bits)
 {
     image->value[field] |= bits;
 }
 
-static void set_guest_segment(struct entry_image *image, unsigned i, uint64_t selector, uint64_t base, uint64_t limit,
-                              uint64_t rights)
+static inline void set_guest_segment(struct entry_image *image, unsigned i, uint64_t selector, uint64_t base,
+                                     uint64_t limit, uint64_t rights)
 {
     set(image, INDEX_GUEST_ES_SELECTOR + i, selector);
     set(image, INDEX_GUEST_ES_BASE + i, base);
@@ -40,7 +40,7 @@ static void set_guest_segment(struct entry_image *image, unsigned i, uint64_t se
     set(image, INDEX_GUEST_ES_ACCESS_RIGHTS + i, rights);
 }
 
-static void set_host(struct entry_image *image)
+static inline void set_host(struct entry_image *image)
 {
     for (enum vmcs_index i = INDEX_HOST_ES_SELECTOR; i <= INDEX_HOST_DS_SELECTOR; i++)
         set(image, i, 0x10);
@@ -57,7 +57,7 @@ static void set_host(struct entry_image *image)
     set(image, INDEX_HOST_RIP, UINT64_C(0xffffffff80001000));
 }
 
-static void set_controls(struct entry_image *image)
+static inline void set_controls(struct entry_image *image)
 {
     set(image, INDEX_PIN_BASED_CONTROLS, 0x16 | PIN_NMI_EXITING | PIN_VIRTUAL_NMIS);
     set(image, INDEX_PRIMARY_CONTROLS, 0x04006172 | PRIMARY_MSR_BITMAPS | PRIMARY_SECONDARY_CONTROLS);
@@ -72,7 +72,7 @@ static void set_controls(struct entry_image *image)
 }
 
 /* Real mode, as after INIT */
-static void make_real_mode(struct entry_image *image)
+static inline void make_real_mode(struct entry_image *image)
 {
     *image = (struct entry_image){
         .capabilities = &full_capabilities, .physical_bits = 40, .linear_bits = 48, .perf_global_ctrl = 0x70000000f};
@@ -94,7 +94,7 @@ static void make_real_mode(struct entry_image *image)
 }
 
 /* 32-bit code with PAE paging, CPL 3 */
-static void make_protected_mode(struct entry_image *image)
+static inline void make_protected_mode(struct entry_image *image)
 {
     make_real_mode(image);
     set(image, INDEX_GUEST_CR0, 0x80010031);
@@ -110,7 +110,7 @@ static void make_protected_mode(struct entry_image *image)
 }
 
 /* 64-bit code, CPL 0 */
-static void make_long_mode(struct entry_image *image)
+static inline void make_long_mode(struct entry_image *image)
 {
     make_protected_mode(image);
     set_bits(image, INDEX_ENTRY_CONTROLS, ENTRY_IA32E_MODE_GUEST);
@@ -127,7 +127,7 @@ static void make_long_mode(struct entry_image *image)
     set(image, INDEX_GUEST_IDTR_BASE, UINT64_C(0xfffffe0000000000));
 }
 
-static void make_virtual_8086(struct entry_image *image)
+static inline void make_virtual_8086(struct entry_image *image)
 {
     make_protected_mode(image);
     set(image, INDEX_GUEST_RFLAGS, 0x20202);
@@ -137,7 +137,7 @@ static void make_virtual_8086(struct entry_image *image)
 }
 
 /* Long mode and everything that is optional on: more rules apply. */
-static void make_all_controls(struct entry_image *image)
+static inline void make_all_controls(struct entry_image *image)
 {
     make_long_mode(image);
     set_bits(image, INDEX_PIN_BASED_CONTROLS,

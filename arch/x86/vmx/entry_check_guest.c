@@ -105,10 +105,14 @@ static void check_descriptor_tables(struct entry_checker *c)
     entry_expect(c, INDEX_GUEST_IDTR_LIMIT, !(entry_get(c, INDEX_GUEST_IDTR_LIMIT) >> 16), "bits 31:16 must be 0");
 }
 
+/* RIP needs only bits 63:N alike, not N-1: the instruction at the upper end of the lower half has a next one. */
 static void check_rip(struct entry_checker *c)
 {
+    int64_t above = (int64_t)entry_get(c, INDEX_GUEST_RIP) >> c->image->linear_bits;
+
     if (is_64bit_code(c))
-        entry_expect_canonical(c, INDEX_GUEST_RIP);
+        entry_expect(c, INDEX_GUEST_RIP, above == 0 || above == -1,
+                     "bits 63 down to the CPU's linear-address width must be alike");
     else
         entry_expect(c, INDEX_GUEST_RIP, !(entry_get(c, INDEX_GUEST_RIP) >> 32),
                      "bits 63:32 must be 0 outside 64-bit code");
