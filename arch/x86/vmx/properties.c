@@ -4,7 +4,20 @@
 #include "arch/x86/vmx/controls.h"
 
 /* Which of struct vmx_facts a row looks at, with all control words reduced to what may be 1. */
-enum word { ALLOWED_BY_CPUID, READABLE, ALLOWED_BY_FIRMWARE, PIN, PRIMARY, SECONDARY, EXIT, ENTRY, EPT, MISC, WORDS };
+enum word {
+    ALLOWED_BY_CPUID,
+    READABLE,
+    ALLOWED_BY_FIRMWARE,
+    PIN,
+    PRIMARY,
+    SECONDARY,
+    EXIT,
+    ENTRY,
+    EPT,
+    MISC,
+    STEPPING,
+    WORDS
+};
 
 #define OLD_CPU   "Plinth needs an Intel CPU of 2010 or later (EPT and unrestricted guest)"
 #define OUTER     "in a virtual machine, use a newer outer hypervisor, in QEMU -cpu host,+vmx"
@@ -53,6 +66,9 @@ static const struct {
     {{true, "PAT and EFER on entries", "this CPU can't switch PAT and EFER on VM entries", OUTER},
      ENTRY,
      ENTRY_LOAD_PAT | ENTRY_LOAD_EFER},
+    {{true, "preemption timer or MTF", "this CPU has neither VMX preemption timer nor monitor trap flag", OUTER},
+     STEPPING,
+     ONE},
     {{false, "wait-for-SIPI", "this CPU can't hold a guest's CPU in wait-for-SIPI",
       "nothing to do: CPUs are started by trapping the local APIC (ap_start=icr)"},
      MISC,
@@ -63,7 +79,7 @@ static const struct {
      EPT_ACCESSED_DIRTY_FLAGS},
     {{false, "VPID", "this CPU has no VPID", SLOWER}, SECONDARY, SECONDARY_VPID},
     {{false, "preemption timer", "this CPU has no VMX preemption timer",
-      "nothing to do: instructions are stepped by the trap flag alone"},
+      "nothing to do: the monitor trap flag is used in its place"},
      PIN,
      PIN_PREEMPTION_TIMER},
     {{false, "RDTSCP", "VT-x can't give RDTSCP to the guest", NO_MATTER}, SECONDARY, SECONDARY_RDTSCP},
@@ -116,6 +132,7 @@ static void collect(const struct vmx_facts *facts, uint64_t words[WORDS])
     words[ENTRY] = c->entry >> 32;
     words[EPT] = c->ept_vpid;
     words[MISC] = c->misc;
+    words[STEPPING] = c->pin >> 32 & PIN_PREEMPTION_TIMER || c->primary >> 32 & PRIMARY_MONITOR_TRAP_FLAG;
 }
 
 /* The rows in the form that goes out. */

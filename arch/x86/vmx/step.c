@@ -1,11 +1,12 @@
 /*
  * Letting the guest execute exactly one instruction, all events held off: by RFLAGS.TF with every exception
  * intercepted. Where the exit came in the middle of an event's delivery, the delivery is what is repeated, and the
- * preemption timer (SDM vol. 3, 25.5.1), which has run out when it starts, ends the guest's time right after it. Any
- * other exit on the way cancels the step; the guest then comes back to the same instruction.
+ * preemption timer (SDM vol. 3, 25.5.1), which has run out when it starts, ends the guest's time right after it; the
+ * trap flag can't, as a delivery clears it, and an external interrupt can't be delivered with IF clear. Any other exit
+ * on the way cancels the step; the guest then comes back to the same instruction.
  *
- * The monitor trap flag would do as well, but not every CPU has it, and one way that is tested everywhere is better
- * than two.
+ * The monitor trap flag (25.5.2) would do for all, but not every CPU has it, and one way that is tested everywhere is
+ * better than two. It stands in for the timer where there is none.
  */
 #include "arch/x86/instr.h"
 #include "arch/x86/regs.h"
@@ -24,9 +25,9 @@ static bool has_preemption_timer(void)
 
 static enum step_means choose_means(void)
 {
-    if (vmread32(VMCS_IDT_VECTORING_INFO) & INTERRUPTION_VALID && has_preemption_timer())
-        return STEP_PREEMPTION_TIMER;
-    return STEP_TRAP_FLAG;
+    if (!(vmread32(VMCS_IDT_VECTORING_INFO) & INTERRUPTION_VALID))
+        return STEP_TRAP_FLAG;
+    return has_preemption_timer() ? STEP_PREEMPTION_TIMER : STEP_MONITOR_TRAP;
 }
 
 /* With TF set, an STI or MOV SS shadow would need a pending #DB (26.3.1.5); IF is 0, so the shadow says nothing anyway.
@@ -57,6 +58,9 @@ void vcpu_step_begin(void)
     case STEP_PREEMPTION_TIMER:
         vmwrite32(VMCS_PREEMPTION_TIMER_VALUE, 0);
         vmwrite32(VMCS_PIN_BASED_CONTROLS, vmread32(VMCS_PIN_BASED_CONTROLS) | PIN_PREEMPTION_TIMER);
+        break;
+    case STEP_MONITOR_TRAP:
+        vmwrite32(VMCS_PRIMARY_CONTROLS, vmread32(VMCS_PRIMARY_CONTROLS) | PRIMARY_MONITOR_TRAP_FLAG);
         break;
     case STEP_TRAP_FLAG:
         begin_trap_flag(vcpu);
@@ -105,6 +109,9 @@ bool vmx_step_end(struct vcpu *vcpu, uint32_t reason)
         if (!vcpu->polls) /* else the timer, which has run out, makes for a look a little early */
             vmwrite32(VMCS_PIN_BASED_CONTROLS, vmread32(VMCS_PIN_BASED_CONTROLS) & ~(uint32_t)PIN_PREEMPTION_TIMER);
         return reason == EXIT_PREEMPTION_TIMER;
+    case STEP_MONITOR_TRAP:
+        vmwrite32(VMCS_PRIMARY_CONTROLS, vmread32(VMCS_PRIMARY_CONTROLS) & ~(uint32_t)PRIMARY_MONITOR_TRAP_FLAG);
+        return reason == EXIT_MONITOR_TRAP_FLAG;
     case STEP_TRAP_FLAG:
         return end_trap_flag(vcpu, reason);
     }

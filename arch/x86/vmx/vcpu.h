@@ -7,7 +7,7 @@
 #include "arch/x86/vmx/capabilities.h"
 
 /* How the one instruction of vcpu_step_begin() is made out. */
-enum step_means { STEP_NONE, STEP_PREEMPTION_TIMER, STEP_TRAP_FLAG };
+enum step_means { STEP_NONE, STEP_PREEMPTION_TIMER, STEP_MONITOR_TRAP, STEP_TRAP_FLAG };
 
 /* SDM vol. 3, 24.4.2 "Guest Non-Register State" */
 enum { ACTIVITY_ACTIVE = 0, ACTIVITY_WAIT_FOR_SIPI = 3 };
