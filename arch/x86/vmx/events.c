@@ -1,5 +1,6 @@
 #include "arch/x86/vmx/events.h"
 
+#include "arch/x86/instr.h"
 #include "arch/x86/vmx/controls.h"
 #include "arch/x86/vmx/vcpu.h"
 #include "arch/x86/vmx/vmcs.h"
@@ -28,10 +29,8 @@ void vcpu_inject_fault(uint8_t vector, uint32_t error, uint64_t cr2)
 void vcpu_inject_task_trap(void)
 {
     const uint64_t bt = BIT(15);
-    uint64_t dr6;
 
-    asm volatile("mov %%dr6, %0" : "=r"(dr6));
-    asm volatile("mov %0, %%dr6" : : "r"(dr6 | bt));
+    write_dr6(read_dr6() | bt);
     vcpu_inject_exception(VECTOR_DB, false, 0);
 }
 
@@ -43,7 +42,8 @@ void vcpu_block_nmis(bool block)
 }
 
 /* 26.3.1.5: an NMI can't be injected under blocking by NMI or MOV SS, nor, on some CPUs, by STI; and not beside another
- * event. */
+ * event. During a step it would run the guest's handler with what is meant for one instruction; the window's exit ends
+ * the step. */
 void vcpu_inject_nmi(void)
 {
     uint32_t activity = vmread32(VMCS_GUEST_ACTIVITY);
@@ -52,7 +52,7 @@ void vcpu_inject_nmi(void)
 
     if (activity == ACTIVITY_WAIT_FOR_SIPI)
         return; /* takes no NMI, and keeps none (8.4.2) */
-    if (blocked || taken) {
+    if (blocked || taken || cpu_this()->vcpu->step != STEP_NONE) {
         cpu_this()->nmi_count = 1; /* the CPU too remembers one, not more */
         vmwrite32(VMCS_PRIMARY_CONTROLS, vmread32(VMCS_PRIMARY_CONTROLS) | PRIMARY_NMI_WINDOW_EXITING);
         return;

@@ -31,7 +31,7 @@ static enum step_means choose_means(void)
 }
 
 /* With TF set, an STI or MOV SS shadow would need a pending #DB (26.3.1.5); IF is 0, so the shadow says nothing anyway.
- */
+ * Without the shadow what is pending would come before the instruction. */
 static void begin_trap_flag(struct vcpu *vcpu)
 {
     uint64_t rflags = vmread_natural(VMCS_GUEST_RFLAGS);
@@ -40,6 +40,8 @@ static void begin_trap_flag(struct vcpu *vcpu)
     vcpu->step_saved.rflags = rflags;
     vcpu->step_saved.interruptibility = interruptibility;
     vcpu->step_saved.debugctl = vmread64(VMCS_GUEST_DEBUGCTL);
+    vcpu->step_saved.pending_debug = vmread_natural(VMCS_GUEST_PENDING_DEBUG);
+    vmwrite_natural(VMCS_GUEST_PENDING_DEBUG, 0);
     vmwrite32(VMCS_EXCEPTION_BITMAP, ~0u);
     vmwrite64(VMCS_GUEST_DEBUGCTL, vcpu->step_saved.debugctl & ~(uint64_t)DEBUGCTL_BTF);
     vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, interruptibility & ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
@@ -81,15 +83,17 @@ static bool end_trap_flag(const struct vcpu *vcpu, uint32_t reason)
 {
     const uint64_t changed = RFLAGS_IF | RFLAGS_TF;
     const uint32_t shadows = BLOCKING_BY_STI | BLOCKING_BY_MOV_SS;
-    uint64_t rflags = vmread_natural(VMCS_GUEST_RFLAGS);
+    uint64_t rflags = vmread_natural(VMCS_GUEST_RFLAGS), pending;
     bool done = is_single_step(reason);
 
     vmwrite_natural(VMCS_GUEST_RFLAGS, (rflags & ~changed) | (vcpu->step_saved.rflags & changed));
     vmwrite32(VMCS_EXCEPTION_BITMAP, 0);
     vmwrite64(VMCS_GUEST_DEBUGCTL, vcpu->step_saved.debugctl);
+    pending = vmread_natural(VMCS_GUEST_PENDING_DEBUG) | vcpu->step_saved.pending_debug;
     /* the guest steps itself too: it gets the #DB that we took */
     if (done && vcpu->step_saved.rflags & RFLAGS_TF && !(vcpu->step_saved.debugctl & DEBUGCTL_BTF))
-        vmwrite_natural(VMCS_GUEST_PENDING_DEBUG, vmread_natural(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+        pending |= PENDING_DEBUG_BS;
+    vmwrite_natural(VMCS_GUEST_PENDING_DEBUG, pending);
     if (!done)
         vmwrite32(VMCS_GUEST_INTERRUPTIBILITY,
                   vmread32(VMCS_GUEST_INTERRUPTIBILITY) | (vcpu->step_saved.interruptibility & shadows));
@@ -100,6 +104,7 @@ bool vmx_step_end(struct vcpu *vcpu, uint32_t reason)
 {
     enum step_means means = vcpu->step;
 
+    reason &= EXIT_REASON_BASIC | EXIT_REASON_ENTRY_FAILURE; /* not: from an enclave */
     vcpu->step = STEP_NONE;
     vmwrite_natural(VMCS_HOST_RIP, (uint64_t)vmx.exit_entry);
     switch (means) {

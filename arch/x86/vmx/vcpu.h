@@ -25,7 +25,7 @@ struct vcpu {
     enum step_means step; /* step.c */
     bool polls;           /* poll.c: the preemption timer is in use */
     struct {
-        uint64_t rflags, debugctl;
+        uint64_t rflags, debugctl, pending_debug;
         uint32_t interruptibility;
     } step_saved;
 };
