@@ -27,7 +27,6 @@ PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
 	arch/x86/vmx/controls.c \
 	arch/x86/vmx/entry_*.c \
 	arch/x86/vmx/properties.c \
-	arch/x86/vmx/vmx_decode.c \
 	vmm/*_policy.c \
 	vmm/ap_mailbox.c \
 	vmm/guest_linear.c \
@@ -35,6 +34,10 @@ PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
 	vmm/monitor_command.c \
 	vmm/task_segments.c \
 	vmm/task_switch.c))
+
+# The exit path, on a fake machine: with the headers of tests/fake in the place of those that hold assembly.
+# Without the monitor, which needs a serial line.
+FAKE_SOURCES := $(filter-out $(PURE_SOURCES) vmm/monitor%,$(wildcard arch/x86/vmx/*.c vmm/*.c tests/fake/*.c))
 
 HOST_CFLAGS := -std=gnu11 -g -O1 -Wall -Wextra -Werror -Wstrict-prototypes -Wshadow -fno-omit-frame-pointer -MMD -MP -I.
 HOST_ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -48,11 +51,14 @@ HOST_FUZZES := $(patsubst tests/fuzz/%.c,$(BUILD)/host/%,$(wildcard tests/fuzz/f
 
 # The same sources three times, each way instrumented by itself.
 host_objects = $(patsubst %,$(BUILD)/host/$(1)/%.o,$(2))
+FAKE_ASAN_OBJECTS := $(call host_objects,fake-asan,$(FAKE_SOURCES))
+FAKE_FUZZ_OBJECTS := $(call host_objects,fake-fuzz,$(FAKE_SOURCES))
+PLAIN_OBJECTS := $(call host_objects,plain,$(PURE_SOURCES) $(HOST_SUPPORT))
 HOST_ASAN_OBJECTS := $(call host_objects,asan,$(PURE_SOURCES) $(HOST_SUPPORT))
 HOST_FUZZ_OBJECTS := $(call host_objects,fuzz,$(PURE_SOURCES) $(HOST_SUPPORT))
 HOST_TSAN_OBJECTS := $(call host_objects,tsan,$(PURE_SOURCES) $(HOST_SUPPORT))
 
-.PHONY: host-test fuzz-smoke tsan-test
+.PHONY: host-test fuzz-smoke fuzz tsan-test
 .SECONDARY:
 
 host-test: $(HOST_TESTS) ## unit tests of the pure code, under ASan and UBSan
@@ -61,7 +67,7 @@ host-test: $(HOST_TESTS) ## unit tests of the pure code, under ASan and UBSan
 tsan-test: $(HOST_TSANS) ## tests of the concurrent pure code, under ThreadSanitizer
 	@tests/host/run-all $(HOST_TSANS)
 
-fuzz-smoke: $(HOST_FUZZES) $(BUILD)/host/corpus ## fuzz each parser for a few seconds
+fuzz-smoke: $(HOST_FUZZES) $(BUILD)/host/corpus ## fuzz each parser and the exit path for a few seconds
 	@for fuzz in $(HOST_FUZZES); do \
 	    name=$${fuzz##*/fuzz_}; log=$(BUILD)/host/fuzz-$$name.log; \
 	    mkdir -p $(BUILD)/host/found/$$name $(BUILD)/host/corpus/$$name; \
@@ -71,6 +77,9 @@ fuzz-smoke: $(HOST_FUZZES) $(BUILD)/host/corpus ## fuzz each parser for a few se
 	    echo "ok    fuzz_$$name ($$(sed -n 's/^stat::number_of_executed_units: *//p' $$log) runs)"; \
 	done
 
+fuzz: ## the same for a night: 10^7 runs each, half an hour at most
+	@$(MAKE) --no-print-directory fuzz-smoke FUZZ_RUNS=10000000 FUZZ_SECONDS=1800
+
 # Seeds are kept as text, one file of hexadecimal digits each.
 $(BUILD)/host/corpus: tests/fuzz/make-corpus $(wildcard tests/fuzz/corpus/*/*.hex)
 	@tests/fuzz/make-corpus tests/fuzz/corpus $@
@@ -79,6 +88,21 @@ $(BUILD)/host/corpus: tests/fuzz/make-corpus $(wildcard tests/fuzz/corpus/*/*.he
 $(BUILD)/host/asan/%.c.o: %.c tests/host/host.mk
 	@mkdir -p $(dir $@)
 	$(HOSTCC) $(HOST_CFLAGS) $(HOST_ASAN) -c -o $@ $<
+
+$(BUILD)/host/fake-asan/%.c.o: %.c tests/host/host.mk
+	@mkdir -p $(dir $@)
+	$(HOSTCC) -Itests/fake $(HOST_CFLAGS) $(HOST_ASAN) -c -o $@ $<
+
+$(BUILD)/host/fake-fuzz/%.c.o: %.c tests/host/host.mk
+	@mkdir -p $(dir $@)
+	$(CLANG) -include tests/fake/fake_sections.h -Itests/fake $(HOST_CFLAGS) $(HOST_FUZZ) -c -o $@ $<
+
+# Not what is to be covered: the fake machine itself, and beside it the pure code, which has fuzz targets of its own.
+$(BUILD)/host/fake-fuzz/tests/%: HOST_FUZZ = $(HOST_ASAN)
+
+$(BUILD)/host/plain/%.c.o: %.c tests/host/host.mk
+	@mkdir -p $(dir $@)
+	$(CLANG) $(HOST_CFLAGS) $(HOST_ASAN) -c -o $@ $<
 
 $(BUILD)/host/fuzz/%.c.o: %.c tests/host/host.mk
 	@mkdir -p $(dir $@)
@@ -95,17 +119,34 @@ $(BUILD)/host/test_entry_checks: HOST_LINK := -Wl,--wrap=entry_expect
 $(BUILD)/host/libpure.a: $(HOST_ASAN_OBJECTS)
 	@rm -f $@ && ar rcs $@ $^
 
+$(BUILD)/host/libfake.a: $(FAKE_ASAN_OBJECTS)
+	@rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/host/libfake-fuzz.a: $(FAKE_FUZZ_OBJECTS)
+	@rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/host/libpure-plain.a: $(PLAIN_OBJECTS)
+	@rm -f $@ && ar rcs $@ $^
+
 $(BUILD)/host/libpure-fuzz.a: $(HOST_FUZZ_OBJECTS)
 	@rm -f $@ && ar rcs $@ $^
 
 $(BUILD)/host/libpure-tsan.a: $(HOST_TSAN_OBJECTS)
 	@rm -f $@ && ar rcs $@ $^
 
+# Those that use the fake machine
+$(BUILD)/host/test_vmx_decode $(BUILD)/host/test_exits: $(BUILD)/host/%: $(BUILD)/host/fake-asan/tests/host/%.c.o $(BUILD)/host/libfake.a $(BUILD)/host/libpure.a
+	$(HOSTCC) $(HOST_ASAN) -o $@ $^ -lcmocka -lpthread
+
 $(BUILD)/host/test_%: $(BUILD)/host/asan/tests/host/test_%.c.o $(BUILD)/host/libpure.a
 	$(HOSTCC) $(HOST_ASAN) -o $@ $^ $(HOST_LINK) -lcmocka -lpthread
 
 $(BUILD)/host/tsan_%: $(BUILD)/host/tsan/tests/host/tsan_%.c.o $(BUILD)/host/libpure-tsan.a
 	$(HOSTCC) $(HOST_TSAN) -o $@ $^ -lcmocka -lpthread
+
+# The same
+$(BUILD)/host/fuzz_dispatcher: $(BUILD)/host/fake-fuzz/tests/fuzz/fuzz_dispatcher.c.o $(BUILD)/host/libfake-fuzz.a $(BUILD)/host/libpure-plain.a
+	$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ -lpthread
 
 $(BUILD)/host/fuzz_%: $(BUILD)/host/fuzz/tests/fuzz/fuzz_%.c.o $(BUILD)/host/libpure-fuzz.a
 	$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ -lpthread

@@ -1,0 +1,76 @@
+/*
+ * A machine of two CPUs for the host: just as much of it as the exit path touches. The headers under tests/fake stand
+ * in for those with assembly; fake_cpu.c answers for one CPU's instructions, fake_machine.c for the rest and for how
+ * an exit begins and ends.
+ */
+#pragma once
+
+#include "arch/x86/vmx/entry_checks.h"
+#include "lib/range.h"
+
+struct ept;
+
+enum { FAKE_CPUS = 2, FAKE_MSRS = 96 };
+
+struct fake_msr {
+    uint32_t index;
+    uint64_t value;
+};
+
+struct fake_cpu {
+    uint64_t vmcs[VMCS_FIELDS];
+    bool written[VMCS_FIELDS]; /* since fake_exit() began */
+    uint64_t cr0, cr2, cr3, cr4, dr6, xcr0;
+    struct fake_msr msrs[FAKE_MSRS];
+    unsigned msr_count;
+    uint32_t lapic[256]; /* by register / 16 */
+    bool nmi_pending;    /* a kick is on its way */
+    bool in_guest;
+    bool waits; /* in park() */
+};
+extern struct fake_cpu fake_cpus[FAKE_CPUS];
+extern unsigned fake_current;
+
+/* How the last call into Plinth ended, if not by a return. */
+enum fake_end { FAKE_RETURNED, FAKE_CRASHED, FAKE_RESET, FAKE_LAUNCHED, FAKE_PARKED, FAKE_HALTED };
+const char *fake_end_text(void); /* what crash() said */
+
+/* Plinth's block and what lies in it */
+extern const struct range fake_block;
+
+struct fake_setup {
+    bool preemption_timer, monitor_trap_flag, invpcid, accessed_dirty;
+    bool serial;                           /* COM1 is shared, and polled */
+    uint8_t ap_start, on_crash, l1d_flush; /* as in struct options */
+};
+
+/* The machine as it is when the guest has made its first entry, CPU 1 waiting to be started. Once a process, as
+ * Plinth's variables can't be made new. */
+void fake_boot(const struct fake_setup *setup);
+
+/* The same for several machines, if the code was built with clang's sections (fake_sections.h); fake_choose() makes one
+ * of them the machine again, as it was after its boot. Cheap. */
+enum { FAKE_MACHINES = 8 };
+void fake_boot_all(const struct fake_setup *setups, unsigned count);
+void fake_choose(unsigned number);
+
+/* The current CPU leaves its guest as its VMCS says, and enters again if Plinth wants that. */
+enum fake_end fake_exit(void);
+
+/* CPU 1, which waits, is sent a SIPI: it enters its guest. */
+enum fake_end fake_start_parked(unsigned index);
+
+void fake_image(struct entry_image *image); /* of the current CPU's VMCS */
+struct ept *fake_ept(void);
+
+/* The guest's memory, as far as Plinth looks into it: few pages, each of many addresses */
+enum { FAKE_PAGES = 8 };
+extern uint8_t fake_memory[FAKE_PAGES][4096];
+
+/* fake_cpu.c */
+uint64_t *fake_msr(uint32_t index); /* of the current CPU; NULL: #GP */
+void fake_msr_add(struct fake_cpu *cpu, uint32_t index, uint64_t value);
+static inline uint64_t *fake_field(enum vmcs_index field)
+{
+    return &fake_cpus[fake_current].vmcs[field];
+}
