@@ -278,6 +278,8 @@ static const uint16_t reasons[] = {
 
 static bool is_possible(uint32_t reason)
 {
+    if (reason == EXIT_SIPI)
+        return false;
     if (reason == EXIT_NMI_WINDOW)
         return *fake_field(INDEX_PRIMARY_CONTROLS) & PRIMARY_NMI_WINDOW_EXITING;
     if (reason == EXIT_PREEMPTION_TIMER)
@@ -293,7 +295,7 @@ static uint32_t take_reason(struct input *input)
 
     if (*fake_field(INDEX_GUEST_ACTIVITY) == 3)
         return EXIT_SIPI;
-    return reason != EXIT_SIPI && is_possible(reason) ? reason : EXIT_CPUID;
+    return is_possible(reason & EXIT_REASON_BASIC) ? reason : EXIT_CPUID;
 }
 
 static uint32_t make_exit(struct input *input)
