@@ -117,6 +117,7 @@ void ap_start_handle_init(void)
         enter_wait_for_sipi();
         return;
     }
+    detour_end(&vmm_cpu(cpu_this())->detour); /* one that was to begin with the next entry */
     vcpu_set_init();
     if (boot_cpu) {
         ap_mailbox_run(mailbox);

@@ -140,7 +140,7 @@ void vcpu_flush_ept(uint64_t pointer);
 
 void vcpu_set_first(void); /* before any other, once: the machine's MSRs become the guest's; state as after INIT */
 void vcpu_set_entry32(const struct entry32 *entry);
-void vcpu_set_init(void);              /* the state after INIT, at the reset vector */
+void vcpu_set_init(void);              /* the state after INIT, at the reset vector; cancels a step */
 void vcpu_set_wait_for_sipi(void);     /* activity state */
 void vcpu_set_startup(uint8_t vector); /* what a SIPI does to a CPU after INIT */
 

@@ -154,6 +154,57 @@ static void storm(void)
     check(!lost, "%u of the starts in the storm were lost", lost);
 }
 
+static volatile uint32_t *apic_register(unsigned offset)
+{
+    return at_address(0xfee00000u + offset);
+}
+
+enum { TASK_PRIORITY = 0x80, SPURIOUS = 0xf0 };
+
+/* For ever, with interrupts enabled, writes to the APIC, each of which Plinth steps while it traps the page. */
+static void write_apic(void *argument)
+{
+    (void)argument;
+    __asm__ volatile("sti");
+    for (;;)
+        *apic_register(TASK_PRIORITY) = 0;
+}
+
+static void look_at_start(void *argument)
+{
+    uint64_t *found = argument, rflags;
+
+    cpuid(0, 0);
+    __asm__ volatile("pushfq; popq %0" : "=r"(rflags));
+    found[0] = rflags & (RFLAGS_IF | RFLAGS_TF);
+    found[1] = *apic_register(SPURIOUS);
+}
+
+/* An INIT comes anywhere between an APIC write's exit and its end: nothing of that may live on in the started CPU. */
+static void restarts_amid_steps(struct cpu *cpu)
+{
+    unsigned lost = 0, flags = 0, disabled = 0;
+
+    for (unsigned round = 0; round < 60; round++) {
+        uint32_t starts = cpu->starts;
+        uint64_t found[2] = {0, 0};
+
+        cpu->job = write_apic;
+        delay_us(20 + round);
+        for (unsigned i = 0; i < round; i++)
+            pause();
+        apic_send(cpu->apic_id, ICR_INIT);
+        apic_send(cpu->apic_id, STARTUP);
+        lost += !smp_wait_started(cpu, starts + 1, 100);
+        smp_run(cpu, look_at_start, found);
+        flags += found[0] != 0;
+        disabled += found[1] != (0x100 | SPURIOUS_VECTOR);
+    }
+    observe("cpu%u: restarts amid APIC writes: %u lost, %u with wrong flags, %u with a wrong APIC", cpu->index, lost,
+            flags, disabled);
+    check(!lost && !flags && !disabled, "cpu%u: an INIT amid an APIC write leaves traces", cpu->index);
+}
+
 void test_smp(void)
 {
     if (cpu_count == 1) {
@@ -172,6 +223,7 @@ void test_restart(void)
     }
     try_restarts();
     storm();
+    restarts_amid_steps(cpu_at(1));
     try_running();
 }
 

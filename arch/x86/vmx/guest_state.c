@@ -2,6 +2,7 @@
 #include "arch/x86/instr.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/vmx/controls.h"
+#include "arch/x86/vmx/exit_reasons.h"
 #include "arch/x86/vmx/vcpu.h"
 #include "arch/x86/vmx/vmcs.h"
 #include "lib/string.h"
@@ -55,6 +56,8 @@ void vcpu_set_init(void)
     struct cpu *cpu = cpu_this();
     const struct vmx_capabilities *c = &vmx.capabilities;
 
+    if (cpu->vcpu->step != STEP_NONE)
+        vmx_step_end(cpu->vcpu, EXIT_INIT); /* an INIT by message may come before the entry that was to be stepped */
     memset(cpu->frame, 0, sizeof(*cpu->frame));
     cpu->frame->rdx = cpuid(1, 0).eax;
     vmwrite_natural(VMCS_GUEST_CR0, CR0_ET | (c->cr0_fixed0 & ~(CR0_PE | CR0_PG)));

@@ -50,7 +50,8 @@ void vmcs_set_host_state(void);
 void vmx_decode(uint32_t reason, const struct guest_regs *regs, struct vm_exit *out);
 void vmx_decode_violation(uint32_t reason, struct vm_exit *out); /* the same for an EPT violation */
 
-/* step.c: called first on every exit while vcpu->step isn't STEP_NONE. True if this exit is the step's end. */
+/* step.c: called first on every exit while vcpu->step isn't STEP_NONE, and to cancel a step that hasn't begun. True if
+ * this exit is the step's end. */
 bool vmx_step_end(struct vcpu *vcpu, uint32_t reason);
 
 /* report.c */
