@@ -9,7 +9,7 @@
 #include "vmm/shootdown.h"
 #include "vmm/vmm.h"
 
-enum { BLOCK_REPORTS_MAX = 4, NOTHING_THERE = 0xff, INSTRUCTION_MAX = 15 };
+enum { NOTHING_THERE = 0xff, INSTRUCTION_MAX = 15 };
 
 struct ept *guest_ept;
 
@@ -24,13 +24,13 @@ static enum exit_action touch_block(const struct vm_exit *exit)
 {
     struct vmm_cpu *me = vmm_cpu(cpu_this());
 
-    if (++me->block_accesses <= BLOCK_REPORTS_MAX)
+    if (++me->block_accesses <= GUEST_REPORTS_MAX)
         log_warning("cpu%u: the guest %s Plinth's block at %lx%s", cpu_this()->index,
                     exit->memory.write     ? "writes to"
                     : exit->memory.execute ? "executes"
                                            : "reads",
                     exit->memory.address,
-                    me->block_accesses == BLOCK_REPORTS_MAX ? "; no more reports from this cpu" : "");
+                    me->block_accesses == GUEST_REPORTS_MAX ? "; no more reports from this cpu" : "");
     memset(me->detour.scratch, NOTHING_THERE, PAGE_SIZE);
     detour_begin(&me->detour, DETOUR_BLOCK, guest_ept->block);
     return ACTION_RESUME;

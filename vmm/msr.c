@@ -2,6 +2,7 @@
  * handlers. */
 #include "arch/x86/exception.h"
 #include "arch/x86/instr.h"
+#include "arch/x86/lapic.h"
 #include "arch/x86/regs.h"
 #include "lib/log.h"
 #include "vmm/apic_trap.h"
@@ -116,6 +117,15 @@ static inline struct policed find(uint32_t index)
     return likely(index < POLICED_END) ? policed[index] : (struct policed){MSR_THROUGH, MSR_THROUGH, 0};
 }
 
+static void report_apic_move(uint64_t value)
+{
+    uint32_t moves = ++vmm_cpu(cpu_this())->apic_moves;
+
+    if (moves <= GUEST_REPORTS_MAX)
+        log_warning("cpu%u: the guest may not move its APIC to %lx: #GP%s", cpu_this()->index, value,
+                    moves == GUEST_REPORTS_MAX ? "; no more reports from this cpu" : "");
+}
+
 static bool write_apic_base(uint64_t value)
 {
     uint64_t now = rdmsr(MSR_IA32_APIC_BASE);
@@ -123,7 +133,7 @@ static bool write_apic_base(uint64_t value)
     if (value == now)
         return true;
     if ((value ^ now) & ~APIC_BASE_FLAGS) {
-        log_warning("cpu%u: the guest may not move its APIC to %lx: #GP", cpu_this()->index, value);
+        report_apic_move(value);
         return false;
     }
     return wrmsr_safe(MSR_IA32_APIC_BASE, value);
@@ -138,9 +148,10 @@ static bool write_misc_enable(uint64_t value)
     return rdmsr_safe(MSR_IA32_MISC_ENABLE, &now) && wrmsr_safe(MSR_IA32_MISC_ENABLE, (value & ~kept) | (now & kept));
 }
 
+/* Figure 10-28: bits that aren't there raise #GP, also where the register isn't what is written in the end. */
 static bool write_x2apic_icr(uint64_t value)
 {
-    return apic_trap_x2apic_icr(value) || wrmsr_safe(MSR_X2APIC_ICR, value);
+    return !(value & X2APIC_ICR_RESERVED) && (apic_trap_x2apic_icr(value) || wrmsr_safe(MSR_X2APIC_ICR, value));
 }
 
 static bool read(struct policed msr, uint32_t index, uint64_t *value)

@@ -12,6 +12,9 @@
 #include "vmm/ap_mailbox.h"
 #include "vmm/detour.h"
 
+/* How often a CPU reports what its guest does wrong, of each kind: the guest must not be able to fill the log. */
+enum { GUEST_REPORTS_MAX = 4 };
+
 /* What vmm/ keeps for each CPU, in the page of its struct cpu. */
 struct vmm_cpu {
     struct ap_mailbox mailbox; /* ap_start.c: INIT and SIPI sent by other CPUs */
@@ -19,6 +22,7 @@ struct vmm_cpu {
     uint32_t block_accesses;   /* memory.c: how often the guest has touched Plinth's block on this CPU */
     uint32_t watch_reports;    /* guest_watch.c: since watch_period began (TSC) */
     uint64_t watch_period;
+    uint32_t apic_moves; /* msr.c: how often the guest has tried to move this CPU's APIC */
     struct detour detour;
     struct mtrr_state mtrr; /* the guest's */
 };

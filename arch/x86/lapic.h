@@ -27,6 +27,9 @@ enum {
     ICR_SHORTHAND_MASK = 3 << 18,
 };
 
+/* Figure 10-28 "Interrupt Command Register (ICR) in x2APIC Mode": no delivery status there */
+#define X2APIC_ICR_RESERVED ((uint64_t)0xfff33000)
+
 bool lapic_is_x2apic(void);
 uint32_t lapic_id(void);
 uint32_t lapic_read(enum lapic_register reg);
