@@ -35,6 +35,7 @@ static const struct test tests[] = {
     {"random", test_random, false},
     {"touch", test_touch, false},
     {"x2apic", test_x2apic, false},
+    {"apicoff", test_apicoff, false},
     /* from here on: each needs a run of its own, which it may spoil for others */
     {"restart", test_restart, true},
     {"x2restart", test_x2restart, true},

@@ -251,12 +251,14 @@ void test_x2apic(void)
         observe("cpu%u has x2APIC ID %u", i, id);
         check(id == cpu_apic_ids[i], "cpu%u: the ID changed from %u", i, cpu_apic_ids[i]);
     }
+    x2apic_registers();
     try_running();
 }
 
 void test_x2restart(void)
 {
     test_x2apic();
+    x2apic_reserved_icr_bits(); /* the ICR is trapped: ap_start=icr-always */
     try_restarts();
     storm();
     try_running();

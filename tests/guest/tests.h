@@ -21,6 +21,9 @@ void test_boot(void);
 void test_smp(void);
 void test_restart(void);
 void test_x2apic(void);
+void test_apicoff(void);
+void x2apic_registers(void);         /* of the boot CPU, and what all refuse; part of test_x2apic() */
+void x2apic_reserved_icr_bits(void); /* part of test_x2restart() */
 void test_x2restart(void);
 void test_cpuid(void);
 void test_prefix(void);
