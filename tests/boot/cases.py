@@ -100,7 +100,7 @@ REFUSALS = (
 
 
 # All of the test guest's tests that one run can hold, but for those that send an INIT to a CPU that runs.
-GUEST_TESTS = ("test=boot,smp,cpuid,prefix,step,vmx,xsetbv,msr,msrs,mtrr,control,debug,vectors,event,legacy,pae,task,taskfault,edge,features,flush,keys,"
+GUEST_TESTS = ("test=boot,smp,cpuid,prefix,step,vmx,xsetbv,msr,msrs,mtrr,control,debug,vectors,event,legacy,pae,time,task,taskfault,edge,features,flush,keys,"
                "quiet,rewrite,random,touch,x2apic,apicoff")
 
 

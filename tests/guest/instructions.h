@@ -33,6 +33,7 @@ enum { VECTOR_DE, VECTOR_DB, VECTOR_NMI, VECTOR_BP, VECTOR_UD = 6, VECTOR_DF = 8
 #define RFLAGS_ARITHMETIC 0x8d5u
 #define CR4_PGE           (1u << 7)
 #define CR4_OSXSAVE       (1u << 18)
+#define CR4_PKE           (1u << 22)
 #define CR4_RESERVED      (1u << 15)
 #define APIC_BASE_ENABLE  (1u << 11)
 #define APIC_BASE_EXTD    (1u << 10)

@@ -50,6 +50,7 @@ legacy_enter:
 to_real:
     movl legacy_stack, %edx
     movl legacy_cr0, %ebx
+    movl legacy_real_data, %ecx
     lidt legacy_real_idt_pointer
     ljmp $SELECTOR_CODE16, $LOW(real_enter)
 
@@ -167,9 +168,9 @@ load_data_segments_flat: /* the stack is still the real-mode one, below 64 KiB *
     .code16
 legacy_page:
 real_enter:
+    movw %cx, %ds /* whose limit stays, if it is beyond 64 KiB: unreal mode */
+    movw %cx, %es
     movw $SELECTOR_DATA16, %ax
-    movw %ax, %ds
-    movw %ax, %es
     movw %ax, %fs
     movw %ax, %gs
     movw %ax, %ss

@@ -7,7 +7,7 @@ void legacy_enter(void);
 extern const uint8_t legacy_stubs[32][16], legacy_page[], legacy_page_end[], legacy_real_stack[];
 extern uint64_t page_tables[];
 
-const char *const legacy_names[LEGACY_MODES] = {"flat", "paged", "pae", "user", "vm86", "real"};
+const char *const legacy_names[LEGACY_MODES] = {"flat", "paged", "pae", "user", "vm86", "real", "unreal"};
 
 /* In and out for legacy.S. */
 struct packed pointer {
@@ -15,7 +15,7 @@ struct packed pointer {
     uint64_t base;
 };
 struct pointer legacy_gdt_pointer, legacy_idt_pointer;
-uint32_t legacy_cr0, legacy_cr3, legacy_cr4, legacy_real, legacy_stack, legacy_controls[13];
+uint32_t legacy_cr0, legacy_cr3, legacy_cr4, legacy_real, legacy_real_data, legacy_stack, legacy_controls[13];
 struct legacy_frame legacy_frame;
 struct tss32 legacy_tss;
 uint64_t legacy_pdpt[4] aligned(32);
@@ -83,9 +83,14 @@ static void fill_page_tables(void)
         legacy_pdpt[i] = ((uintptr_t)page_tables + 0x2000 + 0x1000 * i) | 1;
 }
 
+static bool real_mode(enum legacy_mode mode)
+{
+    return mode == LEGACY_REAL || mode == LEGACY_UNREAL;
+}
+
 static bool low_mode(enum legacy_mode mode)
 {
-    return mode == LEGACY_REAL || mode == LEGACY_VM86;
+    return real_mode(mode) || mode == LEGACY_VM86;
 }
 
 static void prepare_registers(struct legacy *legacy)
@@ -98,8 +103,8 @@ static void prepare_registers(struct legacy *legacy)
     frame->ss = low_mode(mode) ? 0 : mode == LEGACY_USER ? SELECTOR_USER_DATA : SELECTOR_DATA;
     frame->esp = low_mode(mode) ? LEGACY_LOW_STACK : address32(test_stack) + sizeof(test_stack) - 64;
     frame->eflags = RFLAGS_FIXED | (mode == LEGACY_VM86 ? EFLAGS_VM | EFLAGS_IOPL : 0);
-    legacy->cr0 = mode == LEGACY_REAL ? CR0_PE & ~1u : mode == LEGACY_FLAT ? CR0_PE : CR0_PE | CR0_PG;
-    legacy->cr4 = mode == LEGACY_PAGED ? CR4_PSE : mode == LEGACY_FLAT || mode == LEGACY_REAL ? 0 : CR4_PAE;
+    legacy->cr0 = real_mode(mode) ? CR0_PE & ~1u : mode == LEGACY_FLAT ? CR0_PE : CR0_PE | CR0_PG;
+    legacy->cr4 = mode == LEGACY_PAGED ? CR4_PSE : mode == LEGACY_FLAT || real_mode(mode) ? 0 : CR4_PAE;
     legacy->cr3 = mode == LEGACY_PAGED ? address32(page_directory) : address32(legacy_pdpt);
 }
 
@@ -128,7 +133,7 @@ static void build_stack(const struct legacy *legacy)
     uint16_t real[3] = {(uint16_t)f->eip, (uint16_t)f->cs, (uint16_t)f->eflags};
     uint32_t base = f->esp - 44;
 
-    if (legacy->mode == LEGACY_REAL) {
+    if (real_mode(legacy->mode)) {
         base = f->esp - 38;
         memcpy(at_address(base), image, 32);
         memcpy(at_address(base + 32), real, sizeof(real));
@@ -165,7 +170,8 @@ bool legacy_run(struct legacy *legacy)
     legacy_cr3 = legacy->cr3;
     legacy_cr4 = legacy->cr4;
     legacy_tss.cr3 = legacy->cr3; /* for a switch back to it: a switch away does not save CR3 */
-    legacy_real = legacy->mode == LEGACY_REAL;
+    legacy_real = real_mode(legacy->mode);
+    legacy_real_data = legacy->mode == LEGACY_UNREAL ? SELECTOR_DATA : SELECTOR_DATA16;
     legacy_gdt[LEGACY_TSS_A / 8] &= ~((uint64_t)2 << 40); /* not busy */
     build_stack(legacy);
     legacy_enter();

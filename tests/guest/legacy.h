@@ -10,6 +10,7 @@ enum legacy_mode {
     LEGACY_USER,  /* CPL 3, PAE */
     LEGACY_VM86,  /* virtual-8086, PAE, IOPL 3 */
     LEGACY_REAL,
+    LEGACY_UNREAL, /* real mode with 4 GiB limits in DS and ES */
     LEGACY_MODES,
 };
 extern const char *const legacy_names[LEGACY_MODES];

@@ -29,6 +29,7 @@ static const struct test tests[] = {
     {"event", test_event, false},
     {"legacy", test_legacy, false},
     {"pae", test_pae, false},
+    {"time", test_time, false},
     {"task", test_task, false},
     {"taskfault", test_taskfault, false},
     {"quiet", test_quiet, false},

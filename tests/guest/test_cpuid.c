@@ -96,6 +96,36 @@ static void check_osxsave(void *argument)
     write_cr4(cr4);
 }
 
+/* With PKRU at 0 keys forbid nothing. */
+static void check_ospke(void *argument)
+{
+    bool *follows = argument;
+    uint64_t cr4 = read_cr4();
+
+    write_cr4(cr4 & ~(uint64_t)CR4_PKE);
+    follows[0] = !(cpuid(7, 0).ecx & 1u << 4);
+    write_cr4(cr4 | CR4_PKE);
+    follows[1] = cpuid(7, 0).ecx & 1u << 4;
+    write_cr4(cr4);
+}
+
+/* Bits that mirror the CPU's own CR4. */
+static void mirrored_bits(unsigned cpu)
+{
+    bool follows[2];
+
+    if (cpuid(1, 0).ecx & 1u << 26) {
+        smp_run(cpu_at(cpu), check_osxsave, follows);
+        observe("cpu%u: OSXSAVE follows CR4: %d %d", cpu, follows[0], follows[1]);
+        check(follows[0] && follows[1], "cpu%u: CPUID.1:ECX.OSXSAVE does not mirror CR4", cpu);
+    }
+    if (cpuid(0, 0).eax >= 7 && cpuid(7, 0).ecx & 1u << 3) {
+        smp_run(cpu_at(cpu), check_ospke, follows);
+        observe("cpu%u: OSPKE follows CR4: %d %d", cpu, follows[0], follows[1]);
+        check(follows[0] && follows[1], "cpu%u: CPUID.7:ECX.OSPKE does not mirror CR4", cpu);
+    }
+}
+
 void test_cpuid(void)
 {
     static struct leaves first, other;
@@ -107,8 +137,6 @@ void test_cpuid(void)
         show(0, &leaf);
     }
     for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
-        bool follows[2];
-
         if (cpu && !cpu_at(cpu)->starts && !smp_start(cpu_at(cpu)))
             continue;
         if (cpu) {
@@ -117,11 +145,7 @@ void test_cpuid(void)
                 if (memcmp(&other.leaf[i], &first.leaf[i], sizeof(struct leaf)))
                     show(cpu, &other.leaf[i]);
         }
-        if (!(first.leaf[1].value.ecx & 1u << 26))
-            continue;
-        smp_run(cpu_at(cpu), check_osxsave, follows);
-        observe("cpu%u: OSXSAVE follows CR4: %d %d", cpu, follows[0], follows[1]);
-        check(follows[0] && follows[1], "cpu%u: CPUID.1:ECX.OSXSAVE does not mirror CR4", cpu);
+        mirrored_bits(cpu);
     }
 }
 

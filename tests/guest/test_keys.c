@@ -5,7 +5,7 @@
 
 typedef unsigned long long ull;
 
-enum { CR4_PKE = 1 << 22, CR4_CET = 1 << 23, CR4_PKS = 1 << 24, ENDBR_EN = 1 << 2, TIMES = 10 };
+enum { CR4_CET = 1 << 23, CR4_PKS = 1 << 24, ENDBR_EN = 1 << 2, TIMES = 10 };
 enum { MSR_S_CET = 0x6a2 };
 
 /* Only what exits: no exception, which would be delivered under the state that is tried. */

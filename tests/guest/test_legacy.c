@@ -46,8 +46,26 @@ static const struct stimulus stimuli[] = {
     {"ud2", 2, {0x0f, 0x0b}},
 };
 
+/* A limit that real mode can't set and keeps nevertheless, across an exit too. */
+static void beyond_64k(void)
+{
+    static const uint8_t read[] = {0x0f, 0xa2, 0x67, 0x66, 0x8b, 0x06}; /* cpuid; mov (%esi), %eax */
+    static const uint32_t word = 0x12345678;
+
+    for (enum legacy_mode mode = LEGACY_REAL; mode <= LEGACY_UNREAL; mode++) {
+        struct legacy legacy;
+
+        legacy_prepare(&legacy, mode, read, sizeof(read));
+        legacy.frame.esi = (uint32_t)(uintptr_t)&word;
+        legacy_run(&legacy);
+        observe("%s beyond 64 KiB: %s, eax %x", legacy_names[mode], legacy_outcome(&legacy).text, legacy.frame.eax);
+        check((legacy.frame.eax == word) == (mode == LEGACY_UNREAL), "%s: the limit is wrong", legacy_names[mode]);
+    }
+}
+
 void test_legacy(void)
 {
+    beyond_64k();
     for (enum legacy_mode mode = LEGACY_FLAT; mode < LEGACY_MODES; mode++)
         for (unsigned i = 0; i < ARRAY_SIZE(stimuli); i++) {
             struct legacy legacy;
@@ -56,7 +74,7 @@ void test_legacy(void)
             legacy_prepare(&legacy, mode, stimuli[i].code, stimuli[i].size);
             legacy.frame.esi = CR4_RESERVED;
             legacy.frame.ebx = 0x80000030;
-            legacy.frame.edi = mode == LEGACY_REAL || mode == LEGACY_VM86 ? 0xb000 : legacy.frame.esp - 1024;
+            legacy.frame.edi = mode >= LEGACY_VM86 ? 0xb000 : legacy.frame.esp - 1024;
             legacy_run(&legacy);
             observe("%s %s: %s; eax %x ebx %x ecx %x edx %x, cr0 %x cr4 %x", legacy_names[mode], stimuli[i].name,
                     legacy_outcome(&legacy).text, f->eax, f->ebx, f->ecx, f->edx, legacy.cr0, legacy.cr4);

@@ -40,6 +40,7 @@ void test_event(void);
 void test_legacy(void);
 void test_pae(void);
 void test_task(void);
+void test_time(void);
 void test_taskfault(void);
 void test_edge(void);
 void test_quiet(void);
