@@ -32,9 +32,14 @@ FORMATTED := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 
 all: $(BUILD)/plinth.elf ## build build/plinth.elf (the default)
 
-$(BUILD)/plinth.elf: $(OBJECTS) linker.ld
+# Linked twice: the first time to know where the functions are, the second time with a table of that (tools/make-symbols).
+$(BUILD)/plinth.elf: $(OBJECTS) linker.ld tools/make-symbols
 	@echo "  LINK $@"
-	@$(CC) $(LDFLAGS) -o $@ $(OBJECTS)
+	@$(CC) $(LDFLAGS) -o $(BUILD)/unnamed.elf $(OBJECTS)
+	@tools/make-symbols $(BUILD)/unnamed.elf >$(BUILD)/symbols.S
+	@$(CC) $(ASFLAGS) -c -o $(BUILD)/symbols.o $(BUILD)/symbols.S
+	@$(CC) $(LDFLAGS) -o $@ $(OBJECTS) $(BUILD)/symbols.o
+	@tools/make-symbols $@ | cmp - $(BUILD)/symbols.S
 
 $(BUILD)/obj/%.c.o: %.c Makefile
 	@mkdir -p $(dir $@)

@@ -161,6 +161,8 @@ boot_move:
 
     .bss
     .balign 16
+    .globl boot_stack, boot_stack_top
+boot_stack:
     .skip 16384
 boot_stack_top:
 

@@ -5,6 +5,8 @@
 #include "arch/x86/instr.h"
 #include "arch/x86/regs.h"
 
+extern const uint8_t boot_stack[], boot_stack_top[]; /* boot/entry.S */
+
 uint32_t cpu_count;
 
 static bool cpu_loaded;
@@ -59,4 +61,24 @@ void cpu_load(struct cpu *cpu)
 uint32_t cpu_index(void)
 {
     return cpu_loaded ? cpu_this()->index : 0;
+}
+
+bool cpu_find_stack(uint64_t rsp, uint64_t *bottom, uint64_t *top)
+{
+    static const uint16_t stacks[][2] = {{CPU_STACK_BOTTOM, CPU_STACK_TOP},
+                                         {CPU_NMI_BOTTOM, CPU_NMI_TOP},
+                                         {CPU_DF_BOTTOM, CPU_DF_TOP},
+                                         {CPU_MC_BOTTOM, CPU_MC_TOP}};
+    uint64_t slot = CPU_BASE + (uint64_t)cpu_index() * CPU_SLOT;
+
+    *bottom = (uint64_t)boot_stack;
+    *top = (uint64_t)boot_stack_top;
+    for (unsigned i = 0; cpu_loaded && i < ARRAY_SIZE(stacks); i++) {
+        if (rsp >= slot + stacks[i][0] - PAGE_SIZE && rsp < slot + stacks[i][1]) {
+            *bottom = slot + stacks[i][0];
+            *top = slot + stacks[i][1];
+            return true;
+        }
+    }
+    return rsp >= *bottom && rsp < *top;
 }

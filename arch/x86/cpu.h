@@ -81,5 +81,11 @@ struct cpu *cpu_create(uint32_t index, uint32_t apic_id, uint64_t physical, uint
 /* Loads GDT, TSS, IDT and GS base on the CPU it runs on. Boot only. */
 void cpu_load(struct cpu *cpu);
 
+/*
+ * The bounds of the stack of this CPU that `rsp` is on, or whose guard page below it has been reached; false if it is
+ * on none. That the boot began on is one of them. Any CPU.
+ */
+must_check bool cpu_find_stack(uint64_t rsp, uint64_t *bottom, uint64_t *top);
+
 /* Boot: the index for messages before any cpu_load() is 0. */
 uint32_t cpu_index(void);

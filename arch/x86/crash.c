@@ -1,6 +1,7 @@
 /* Crash reports and refusals. */
 #include "arch/x86/crash.h"
 
+#include "arch/x86/backtrace.h"
 #include "arch/x86/console.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/instr.h"
@@ -9,6 +10,11 @@
 #include "lib/format.h"
 #include "lib/log.h"
 #include "lib/options.h"
+#include "lib/symbols.h"
+
+enum { BACKTRACE_MAX = 16 };
+
+extern const uint8_t text_start[], text_end[], symbols_start[], symbols_end[];
 
 static uint32_t crashing; /* 1 + index of the CPU that reports */
 
@@ -57,8 +63,39 @@ static void claim(void)
     cpu_halt();
 }
 
-void crash(const char *format, ...)
+/* A line of the backtrace. A return address may be the first one behind its function, where that ends with the call. */
+static void report_place(unsigned number, uint64_t address, bool is_return, bool certain)
 {
+    const char *guess = certain ? "" : "? ";
+    struct symbol symbol;
+
+    if (symbols_find(symbols_start, (size_t)(symbols_end - symbols_start), address - (uint64_t)text_start - is_return,
+                     &symbol))
+        log_error("  #%-2u %016lx %s%s+0x%lx", number, address, guess, symbol.name, symbol.offset + is_return);
+    else
+        log_error("  #%-2u %016lx %s", number, address, guess);
+}
+
+/* How Plinth came to `rip`; by the stack at `rsp`, if that is one of this CPU's, or at least began in one. */
+static void report_backtrace(uint64_t rip, uint64_t rsp, uint64_t frame)
+{
+    struct backtrace trace = {.frame = frame, .code = text_start, .code_end = text_end};
+    uint64_t bottom, top, address;
+    unsigned number = 0;
+    bool certain;
+
+    report_place(number++, rip, false, true);
+    if (!cpu_find_stack(rsp, &bottom, &top))
+        return;
+    trace.next = (const uint64_t *)ALIGN_UP(rsp < bottom ? bottom : rsp, sizeof(uint64_t));
+    trace.top = (const uint64_t *)top;
+    while (number < BACKTRACE_MAX && backtrace_next(&trace, &address, &certain))
+        report_place(number++, address, true, certain);
+}
+
+noinline void crash(const char *format, ...)
+{
+    const uint64_t *frame = __builtin_frame_address(0); /* the caller's frame pointer, the return address */
     char text[LOG_LINE_MAX];
     va_list args;
 
@@ -68,6 +105,7 @@ void crash(const char *format, ...)
     vformat_text(text, sizeof(text), format, args);
     va_end(args);
     log_error("CRASH on cpu%u: %s", cpu_index(), text);
+    report_backtrace((uint64_t)__builtin_return_address(0), (uint64_t)(frame + 2), frame[0]);
     virt_dump();
     finish();
 }
@@ -84,6 +122,7 @@ void crash_exception(const struct exception_frame *f)
     log_error("  r12 %016lx r13 %016lx r14 %016lx r15 %016lx", f->r12, f->r13, f->r14, f->r15);
     log_error("  rflags %08lx cr0 %lx cr2 %lx cr3 %lx cr4 %lx", f->rflags, read_cr0(), read_cr2(), read_cr3(),
               read_cr4());
+    report_backtrace(f->rip, f->rsp, f->rbp);
     virt_dump();
     finish();
 }

@@ -2,6 +2,7 @@
 spoils a register or a byte. What must come is one report with the host's and the guest's state, then what on_crash says."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -9,6 +10,7 @@ import cases
 import harness
 import machines
 from lab.machine import Config
+from lab.paths import ROOT
 
 BLOCK = 0x7C00000  # in a machine of 128 MiB
 LOW_MEMORY = 0xA0000
@@ -46,8 +48,24 @@ def test_fault(fault, directory):
     assert re.search(rf"CRASH on cpu0: exception {fault.vector} in Plinth itself, error code [0-9a-f]+, at ffffffff80", text)
     for more in fault.report:
         assert re.search(more, text), f"no {more!r} in the report"
+    assert re.search(r"^error:   #0  ffffffff80\w+ vmm_exit\+0x\w+$", text, re.MULTILINE), "no backtrace"
+    if fault.name != "stack-overflow":  # what that one leaves is the unused end of the stack
+        assert re.search(r"^error:   #\d  ffffffff80\w+ (\? )?exit_slowly\+0x\w+$", text, re.MULTILINE), "no callers"
     if not fault.name.endswith("in-report"):
         assert re.search(r"guest: rip [0-9a-f]+ rsp", text) and "GUEST_CS_SELECTOR" in text, "no guest state"
+
+
+def test_symbolize(directory):
+    """tools/plinth-symbolize puts the source's lines behind a report's addresses, and leaves the rest of the log as it is."""
+    with start(cases.FAULTS[0], directory, "halt") as machine:
+        assert machine.wait(60, "on_crash=halt: halted"), harness.tail(machine)
+        log = machine.text
+    named = subprocess.run([ROOT / "tools/plinth-symbolize", harness.PLINTH], input=log, capture_output=True, text=True, check=True).stdout
+    source = (ROOT / "vmm/vmm.c").read_text().splitlines()
+    lines = re.findall(r"#0 .*\[vmm_exit\+0x\w+ vmm/vmm.c:(\d+)\]", named)
+    assert len(lines) == 1 and "exit" in source[int(lines[0]) - 1], "not the line that reads through vmm_exit()'s argument"
+    assert re.search(r"HOST_RIP +ffffffff80\w+ \[vmx_exit_entry\+0x0 arch/x86/vmx/vmx_enter.S:\d+\]", named)
+    assert re.sub(r" \[[^]]*\]", "", named) == re.sub(r" \[[^]]*\]", "", log)
 
 
 def test_fault_resets(directory):

@@ -17,6 +17,7 @@ PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
 	boot/multiboot2.c \
 	boot/preflight.c \
 	arch/x86/acpi.c \
+	arch/x86/backtrace.c \
 	arch/x86/console_words.c \
 	arch/x86/font.c \
 	arch/x86/framebuffer.c \
