@@ -74,12 +74,12 @@ static const struct option table[] = {
     {"ledger", {[false] = "0", [true] = "1"}, "0 or 1", false, FIELD(ledger)},
     {"watch", {NULL}, "ADDRESS+LENGTH:RIGHTS, see README.md", 0, TEXT_FIELD(watch, "")},
     {"console", {NULL}, "", 0, TEXT_FIELD(console, "com1,passthrough")},
+    {"trace", {NULL}, "", 0, TEXT_FIELD(trace, "off")},
 };
 
 #define OPTION_NAMES                                                                                                   \
     "ap_start, on_crash, fallback, preflight, log, chainload, serial, l1d_flush, verw, scrub, itlb_multihit, ledger, " \
-    "watch and "                                                                                                       \
-    "console"
+    "watch, console and trace"
 
 struct options options;
 

@@ -29,6 +29,7 @@ struct options {
     enum choice scrub;        /* scrub=auto|off|on */
     enum choice multihit;     /* itlb_multihit=auto|off|on */
     char watch[160];          /* watch=ADDRESS+LENGTH:RIGHTS[,...] (vmm/watch_policy.h) */
+    char trace[96];           /* trace=off|on[,REASON...] (arch/x86/vmx/trace.h) */
     char console[32];         /* console=WORDS, see arch/x86/console_words.h */
     bool ledger; /* ledger=0|1: list every CPUID bit and MSR that the guest sees otherwise than the machine has it */
 };

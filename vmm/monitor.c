@@ -17,7 +17,7 @@
 
 /* While somebody is writing the line is looked at often enough for a UART's 16 bytes at 115200 baud (1.4 ms). */
 enum { IDLE_US = 50000, BUSY_US = 1000, BUSY_FOR_MS = 2000, BYTE_WAIT_US = 300 };
-enum { TALK_MAX = 256, SERIAL_PORTS = 8, BYTES_A_POLL_MAX = 512 };
+enum { TALK_MAX = 256, SERIAL_PORTS = 8, BYTES_A_POLL_MAX = 512, CRASHES_MAX = 8 };
 
 static const char prompt[] = "plinth> ";
 static struct line_edit line;
@@ -107,6 +107,16 @@ static void run(const struct monitor_command *command)
         break;
     case MONITOR_RESET:
         reset();
+        break;
+    case MONITOR_TRACE_ON:
+    case MONITOR_TRACE_OFF:
+        monitor_trace_set(command->verb == MONITOR_TRACE_ON);
+        break;
+    case MONITOR_TRACE_SHOW:
+        monitor_trace_show(command);
+        break;
+    case MONITOR_INFO_TICKS:
+        monitor_show_ticks();
         break;
     case MONITOR_WATCH:
         monitor_watch(command);
@@ -241,6 +251,22 @@ static void take_all_input(void)
         }
         cpu_pause();
     } while (rdtsc() < end);
+}
+
+/* A fault in the monitor itself comes here again, so not without end. */
+void crash_monitor(void)
+{
+    static unsigned crashes;
+
+    if (!has_input || ++crashes > CRASHES_MAX)
+        return;
+    serial_set_row(NULL, "\r\n");
+    log_error("on_crash=monitor: the guest has ended, the monitor goes on; its command reset resets the machine");
+    serial_call_monitor();
+    line_begin(&line);
+    show();
+    for (;;)
+        take_all_input();
 }
 
 /* On a shared line a person at the monitor is there on purpose. */

@@ -40,5 +40,10 @@ void monitor_watch(const struct monitor_command *command);
 void monitor_unwatch(uint64_t number);
 void monitor_show_watches(void);
 
+/* monitor_trace.c */
+void monitor_trace_set(bool on);
+void monitor_trace_show(const struct monitor_command *command);
+void monitor_show_ticks(void);
+
 /* monitor_show.c: the commands that look, on the CPU that is looked at. */
 void monitor_execute(const struct monitor_command *command);

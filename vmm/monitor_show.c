@@ -217,6 +217,10 @@ void monitor_execute(const struct monitor_command *command)
     case MONITOR_STOP:
     case MONITOR_XP:
     case MONITOR_WATCH:
+    case MONITOR_TRACE_ON:
+    case MONITOR_TRACE_OFF:
+    case MONITOR_TRACE_SHOW:
+    case MONITOR_INFO_TICKS:
     case MONITOR_UNWATCH:
     case MONITOR_INFO_WATCH:
     case MONITOR_CONT:

@@ -39,7 +39,8 @@ static noreturn void finish(void)
         console_flush();
         machine_reset();
     case ON_CRASH_MONITOR:
-        log_error("on_crash=monitor: there is no monitor yet; halting");
+        crash_monitor();
+        log_error("on_crash=monitor: the serial line has no monitor, use console=com2 or console=com1,mux; halted");
         break;
     case ON_CRASH_HALT:
         log_error("on_crash=halt: halted; reset the machine to go on");

@@ -20,5 +20,8 @@ bool crash_in_progress(void);
 /* Before launch: the machine or the boot entry is not what Plinth needs. Says so with the remedy and halts. */
 noreturn void refuse(const struct error *error);
 
+/* Given by vmm: the monitor, on the CPU that has crashed, for ever. Returns at once if there is none. */
+void crash_monitor(void);
+
 /* Given by the backend: logs the guest's state as far as it is known on this CPU. */
 void virt_dump(void);

@@ -88,6 +88,14 @@ bool serial_has_listener(void)
     return mux.monitor_has_keys;
 }
 
+void serial_call_monitor(void)
+{
+    bool have_lock = lock();
+
+    mux_call_monitor(&mux);
+    unlock(have_lock);
+}
+
 static void enable(uint8_t bits)
 {
     if (bits == enabled)
@@ -165,7 +173,7 @@ void serial_guest_starts(void)
 {
     bool have_lock = lock();
 
-    mux.guest_runs = true;
+    mux.guest_runs = owner == CONSOLE_SHARED;
     outb(uart.port + UART_MODEM_CONTROL, MCR_DTR | MCR_RTS | MCR_OUT2);
     unlock(have_lock);
 }

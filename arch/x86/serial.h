@@ -42,6 +42,9 @@ void serial_tick(void);
 /* What is typed goes to the monitor now. */
 bool serial_has_listener(void);
 
+/* Gives it the keys, whoever has them. */
+void serial_call_monitor(void);
+
 /* One byte for the monitor. */
 enum mux_input serial_read(uint8_t *byte);
 

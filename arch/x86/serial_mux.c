@@ -208,6 +208,12 @@ static void change_over(struct serial_mux *m)
     }
 }
 
+void mux_call_monitor(struct serial_mux *m)
+{
+    if (!m->monitor_has_keys && !m->fixed)
+        change_over(m);
+}
+
 static void show_keys(struct serial_mux *m)
 {
     if (m->monitor_has_keys) {

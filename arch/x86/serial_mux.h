@@ -50,6 +50,9 @@ void mux_flush(struct serial_mux *m);
 /* Some tenths of a second have passed: a guest that has fallen silent within a line is waited for no longer. */
 void mux_tick(struct serial_mux *m);
 
+/* As Ctrl-A c, unless the monitor has the keys already. */
+void mux_call_monitor(struct serial_mux *m);
+
 /* The monitor's side: its row (prompt and what is typed), its answers, and what was typed to it. */
 void mux_set_row(struct serial_mux *m, const char *row, size_t length, const char *echo);
 void mux_talk(struct serial_mux *m, const char *text);

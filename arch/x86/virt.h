@@ -200,6 +200,23 @@ void vcpu_get_registers(struct vcpu_registers *out);
 /* The name of a reason for exits, NULL if there is none of that number. */
 const char *virt_exit_name(uint32_t reason);
 
+/* One exit (trace=on). The words are what tells most: the guest-physical address of an EPT violation, else RAX; RCX. */
+struct virt_trace_entry {
+    uint64_t tsc; /* when it came; 0: not whole yet */
+    uint32_t reason, ticks;
+    uint64_t rip, qualification, words[2];
+};
+/* Writing entries goes on or pauses. False: not started with trace=on. Any CPU. */
+bool virt_trace_set(bool on);
+/* The numbers of the entries that a CPU's ring still holds: [*first, *end). Any CPU. */
+void virt_trace_range(uint32_t cpu, uint64_t *first, uint64_t *end);
+/* One of them; false if it is being overwritten. Any CPU. */
+must_check bool virt_trace_get(uint32_t cpu, uint64_t number, struct virt_trace_entry *out);
+
+/* How many exits of a reason took 2^log2 ticks or more, and less than twice that. Any CPU. */
+enum { VIRT_TICK_BUCKETS = 32 };
+uint32_t virt_tick_bucket(uint32_t cpu, uint32_t reason, unsigned log2);
+
 /* Exits of one reason on one CPU so far, and TSC ticks spent on them. Any CPU. False: no such reason. */
 must_check bool virt_statistics(uint32_t cpu, uint32_t reason, uint64_t *exits, uint64_t *ticks);
 

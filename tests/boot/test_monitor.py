@@ -1,6 +1,9 @@
 """The monitor on a serial line of its own, as a person meets it; the guest is one that hangs with interrupts off."""
 
+import json
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,7 @@ from lab.machine import Config
 
 PROMPT = r"^plinth> \x1b\[K$"  # at the start of a row: else it is a row drawn again
 SECONDS = 30
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
 
 class Monitor:
@@ -117,3 +121,39 @@ def test_any_bytes_may_come(hung):
     assert "Plinth 0." in monitor.send(b"info ver\t\r")
     assert "Plinth 0." in monitor.send(b"\x1b[A\r"), "the history has lost a line"
     assert "Plinth 0." in monitor.send(b"info version\n")
+
+
+def test_trace(directory):
+    """trace=cpuid: the last exits are kept, and tools/plinth-trace makes Chrome's format of them; histograms of all reasons."""
+    config = Config(directory=directory, cpus=1, memory=128, ignore_bad_msrs=False, com2=True)
+    with harness.start(machines.guest_on_plinth("test=boot,cpuid,msr,hang", "console=com2 trace=cpuid,nonsense"), config) as machine:
+        monitor = Monitor(machine)
+        assert 'option trace: "nonsense" is no exit reason' in machine.com2.text
+        assert machine.wait(60, "= hang: spinning"), harness.tail(machine)
+        monitor.ask("stop")
+        shown = monitor.ask("trace show 50")
+        entries = re.findall(r"^trace: cpu0 tsc (\d+) ticks (\d+) CPUID rip ([0-9a-f]+) ", shown, re.MULTILINE)
+        assert len(entries) == 50 == len(re.findall("^trace: cpu", shown, re.MULTILINE))
+        assert [int(tsc) for tsc, _, _ in entries] == sorted(int(tsc) for tsc, _, _ in entries)
+        ticks = monitor.ask("info ticks")
+        exits = int(re.search(r"^CPUID +(\d+)", monitor.ask("info exits"), re.MULTILINE)[1])
+        counts = ticks.split("CPUID\n")[1].split("\n")
+        assert sum(int(line.split()[-1]) for line in counts[: next(i for i, line in enumerate(counts) if line[:1] != " ")]) == exits
+        assert "RDMSR" in ticks and "RDMSR" not in shown
+        monitor.ask("trace off")
+    log = directory / "trace.log"
+    log.write_text(shown)
+    events = json.loads(subprocess.run([TOOLS / "plinth-trace", log], capture_output=True, check=True).stdout)["traceEvents"]
+    exits = [event for event in events if event["ph"] == "X"]
+    assert len(exits) == 50 and all(event["name"] == "CPUID" and event["dur"] > 0 for event in exits)
+    assert hex(int(entries[0][2], 16)) == exits[0]["args"]["rip"]
+
+
+def test_crash_ends_in_the_monitor(directory):
+    """on_crash=monitor: after the report of a triple fault one can still look around."""
+    config = Config(directory=directory, cpus=1, memory=128, ignore_bad_msrs=False, com2=True)
+    with harness.start(machines.guest_on_plinth("test=triple", "console=com2 on_crash=monitor"), config) as machine:
+        monitor = Monitor(machine)
+        assert machine.com2.wait(60, r"the guest has ended, the monitor goes on[^\n]*\nplinth> \x1b\[K$"), machine.com2.text
+        assert "rip 0008:" in monitor.ask("regs")
+        assert "is Plinth's block" in monitor.ask("xp 7c00000")

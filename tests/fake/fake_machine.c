@@ -31,8 +31,8 @@ const struct range fake_block = {0x7fe00000, 0x80000000};
 
 /* vmx_enter.S: only their addresses count */
 char vmx_exit_entry[1], vmx_exit_entry_scrub[1], vmx_exit_entry_verw[1], vmx_exit_entry_scrub_verw[1],
-    vmx_exit_entry_flush[1], vmx_step_exit_entry[1], vmx_resume_slow[1], vmx_launch_begin[1], vmx_launch_end[1],
-    vmx_launch_slow[1], vmx_sleep_begin[1], vmx_sleep_end[1];
+    vmx_exit_entry_flush[1], vmx_exit_entry_traced[1], vmx_step_exit_entry[1], vmx_resume_slow[1], vmx_launch_begin[1],
+    vmx_launch_end[1], vmx_launch_slow[1], vmx_sleep_begin[1], vmx_sleep_end[1];
 const struct code_range vmx_resume_ranges[1], vmx_resume_ranges_end[1];
 
 uint32_t cpu_count;
@@ -253,6 +253,8 @@ static void handle_exit(void)
 
     if (host_rip == (uint64_t)vmx_step_exit_entry)
         vmx_step_exit(cpu->frame);
+    else if (host_rip == (uint64_t)vmx_exit_entry_traced)
+        vmx_exit_traced(cpu->frame);
     else if (host_rip == (uint64_t)vmx_exit_entry_flush)
         vmx_exit_flushing(cpu->frame);
     else if (host_rip == (uint64_t)vmx_exit_entry)

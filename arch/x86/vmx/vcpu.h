@@ -21,9 +21,10 @@ struct msr_load {
 struct vcpu {
     struct msr_load pebs_off, pebs_on; /* pebs.c: loaded on an exit, on an entry; 16-byte aligned */
     uint64_t vmxon_physical, vmcs_physical;
-    bool vmcs_current;    /* VMREAD works */
-    enum step_means step; /* step.c */
-    bool polls;           /* poll.c: the preemption timer is in use */
+    bool vmcs_current;       /* VMREAD works */
+    enum step_means step;    /* step.c */
+    struct vmx_trace *trace; /* trace.c; NULL: off */
+    bool polls;              /* poll.c: the preemption timer is in use */
     struct {
         uint64_t rflags, debugctl, pending_debug;
         uint32_t interruptibility;
@@ -64,8 +65,8 @@ struct code_range {
 };
 extern const struct code_range vmx_resume_ranges[], vmx_resume_ranges_end[]; /* from the last look at slow_work on */
 extern char vmx_exit_entry[], vmx_exit_entry_scrub[], vmx_exit_entry_verw[], vmx_exit_entry_scrub_verw[],
-    vmx_exit_entry_flush[], vmx_step_exit_entry[], vmx_resume_slow[], vmx_launch_begin[], vmx_launch_end[],
-    vmx_launch_slow[];
+    vmx_exit_entry_flush[], vmx_exit_entry_traced[], vmx_step_exit_entry[], vmx_resume_slow[], vmx_launch_begin[],
+    vmx_launch_end[], vmx_launch_slow[];
 extern char vmx_sleep_begin[], vmx_sleep_end[];
 noreturn void vmx_launch(void);
 void vmx_sleep(const uint32_t *word);
@@ -74,6 +75,7 @@ void vmx_unblock_nmis(void);
 /* called from there */
 void vmx_exit(struct guest_regs *regs);
 void vmx_exit_flushing(struct guest_regs *regs);
+void vmx_exit_traced(struct guest_regs *regs);
 void vmx_step_exit(struct guest_regs *regs);
 void vmx_slow_work(void);
 noreturn void vmx_entry_failed(void);

@@ -6,6 +6,7 @@
 #include "arch/x86/regs.h"
 #include "arch/x86/vmx/controls.h"
 #include "arch/x86/vmx/properties.h"
+#include "arch/x86/vmx/trace.h"
 #include "arch/x86/vmx/vcpu.h"
 #include "arch/x86/vmx/vmcs.h"
 #include "lib/log.h"
@@ -64,7 +65,7 @@ struct property_set virt_properties(uint64_t *boot_cpu_found)
 
 uint32_t virt_cpu_pages(void)
 {
-    return 2; /* VMXON region, VMCS */
+    return 2 + vmx_trace_pages(); /* VMXON region, VMCS */
 }
 
 bool virt_gives(enum virt_feature feature)
@@ -115,6 +116,8 @@ static void log_features(void)
 
 static const char *choose_exit_entry(void)
 {
+    if (vmx_trace_entry())
+        return vmx_trace_entry();
     if (mitigations.l1d_flush == L1D_FLUSH_ALWAYS)
         return vmx_exit_entry_flush;
     if (mitigations.scrub.on)
@@ -131,6 +134,7 @@ bool virt_init(struct pool *pool, const struct ept *ept, struct error *error)
         return fail(error, "Memory: no page for the MSR bitmap: report this as a defect");
     vmx.msr_bitmap_physical = pool_physical(pool, vmx.msr_bitmap);
     log_features();
+    vmx_trace_init();
     vmx.exit_entry = choose_exit_entry();
     return true;
 }
@@ -178,7 +182,7 @@ bool virt_start_cpu(struct error *error)
     /* 15 registers below a slot that aligns the stack at the call of vmx_exit() */
     cpu->frame = (struct guest_regs *)((uint64_t)cpu - CPU_STRUCT + CPU_STACK_TOP - 8) - 1;
     vmcs_set_host_state();
-    return vmcs_set_controls(error);
+    return vmcs_set_controls(error) && vmx_trace_start_cpu(vcpu, error);
 }
 
 void virt_stop_cpu(void)

@@ -103,6 +103,7 @@ vmx_resume_ranges:
     EXIT_ENTRY vmx_exit_entry_verw, vmx_exit, 0, 1
     EXIT_ENTRY vmx_exit_entry_scrub_verw, vmx_exit, 1, 1
     EXIT_ENTRY vmx_exit_entry_flush, vmx_exit_flushing, 1, 1
+    EXIT_ENTRY vmx_exit_entry_traced, vmx_exit_traced, 1, 1
 /* While one instruction is stepped (step.c), so that the paths above needn't ask. */
     EXIT_ENTRY vmx_step_exit_entry, vmx_step_exit, 1, 1
     .section .rodata.vmx_resume, "a"
