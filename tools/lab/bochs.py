@@ -50,7 +50,7 @@ def start(config):
     rc.write_text(configuration(config, port, second_port))
     commands = config.directory / "debugger.rc"  # Debian's Bochs has its debugger built in, which waits at a prompt
     commands.write_text("".join(f"{command}\n" for command in config.debugger))
-    return Running([PROGRAM, "-q", "-f", rc, "-rc", commands], listener, config.directory, second, config.terminal)
+    return Running([config.program or PROGRAM, "-q", "-f", rc, "-rc", commands], listener, config.directory, second, config.terminal)
 
 
 def configuration(config, port, second_port=None):

@@ -29,6 +29,7 @@ class Config:
     firmware: str = "bios"  # QEMU only: "bios" or "uefi"
     gdb: int = None  # QEMU only: the loopback port on which gdb may connect
     stopped: bool = False  # QEMU with gdb only: wait for it before the first instruction
+    program: Path = None  # Bochs only: another version of it (lab/newer_bochs.py)
     bios: Path = None  # Bochs only: firmware other than its own
     ignore_bad_msrs: bool = True  # Bochs only: reading an unknown MSR gives 0, not #GP
     com2: bool = False  # Bochs only: a second serial port, the machine's .com2
