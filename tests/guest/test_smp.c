@@ -194,6 +194,7 @@ static void restarts_amid_steps(struct cpu *cpu)
         for (unsigned i = 0; i < round; i++)
             pause();
         apic_send(cpu->apic_id, ICR_INIT);
+        let_init_arrive();
         apic_send(cpu->apic_id, STARTUP);
         lost += !smp_wait_started(cpu, starts + 1, 100);
         smp_run(cpu, look_at_start, found);

@@ -63,7 +63,7 @@ static void list_registers(void)
 }
 
 /* INIT, SIPI and others to nobody, each with one bit that isn't there. The emulator takes them all, so only where
- * Plinth has the ICR trapped there is something to see. */
+ * Plinth has the ICR trapped there is something to see: not with ap_start=wait, where there is a sipi_delay=. */
 void x2apic_reserved_icr_bits(void)
 {
     static const uint32_t commands[] = {ICR_FIXED | 0x40, ICR_NMI, ICR_INIT, ICR_STARTUP | AP_START_PAGE >> 12};
@@ -78,7 +78,8 @@ void x2apic_reserved_icr_bits(void)
             refused += !wrmsr_safe(ICR, (uint64_t)NOBODY << 32 | commands[i] | (uint32_t)1 << bit);
         }
     differ("ICR writes with a reserved bit: %u of %u refused", refused, tried);
-    check(!under_plinth() || refused == tried, "%u of %u ICR writes with a reserved bit refused", refused, tried);
+    check(!under_plinth() || guest_options.sipi_delay || refused == tried,
+          "%u of %u ICR writes with a reserved bit refused", refused, tried);
     for (unsigned i = 0; i < ARRAY_SIZE(commands); i++)
         observe("icr %x: %s", commands[i], wrmsr_outcome(ICR, (uint64_t)NOBODY << 32 | commands[i]).text);
 }
