@@ -281,6 +281,8 @@ static noreturn void start_natively(void)
     source.avoid[source.avoid_count++] = loaded;
     source.avoid[source.avoid_count++] = block.range;
     must(guest_load(&source, &guest, &error));
+    must(!guest.real_mode_page || fail(&error, "Boot: this kernel has no 32-bit entry and can't be started natively: "
+                                               "use GRUB's linux16 command"));
     console_flush();
     console_yield_screen();
     native_start(&guest, moved_in ? block.range.start : LOAD_BASE);

@@ -33,19 +33,6 @@ _Static_assert(RESIDENT_INT15 == RESIDENT_PARAMETERS + offsetof(struct resident_
                    RESIDENT_SERIAL == RESIDENT_PARAMETERS + offsetof(struct resident_parameters, serial),
                "guest/bios_resident.h");
 
-/* What the firmware keeps in low memory. */
-struct low {
-    uint32_t vector13, vector15;
-    uint16_t base_memory;
-    uint8_t disks;
-};
-
-/* Where the resident code goes, and the memory map with it reserved too: as the guest's firmware calls tell it. */
-struct plan {
-    struct range place;
-    uint64_t map_offset;
-};
-
 static struct memmap map; /* 6 KiB are much for a stack */
 
 /* Bytes that lie at odd addresses, too. */
@@ -63,30 +50,32 @@ static void low_write(uint64_t to, const void *from, size_t size)
     memcpy(phys_map(to, size), from, size);
 }
 
-static bool look(const struct guest_source *source, struct low *low, struct error *error)
+static bool look(const struct guest_source *source, struct bios_plan *plan, struct error *error)
 {
-    const bool there = low_copy(&low->vector13, VECTOR_13, sizeof low->vector13) &&
-                       low_copy(&low->vector15, VECTOR_15, sizeof low->vector15) &&
-                       low_copy(&low->base_memory, BDA_BASE_MEMORY, sizeof low->base_memory) &&
-                       low_copy(&low->disks, BDA_DISKS, sizeof low->disks);
+    uint32_t vector13 = 0;
+    const bool there = low_copy(&vector13, VECTOR_13, sizeof vector13) &&
+                       low_copy(&plan->vector15, VECTOR_15, sizeof plan->vector15) &&
+                       low_copy(&plan->base_memory, BDA_BASE_MEMORY, sizeof plan->base_memory);
 
-    return (source->has_bios && there && low->vector13 && low->vector15) ||
-           fail(error, "chainload needs a BIOS, but this machine's firmware is none or left no disk services "
-                       "(interrupt vector 13H): give a kernel as module2 instead");
+    return (source->has_bios && there && vector13 && plan->vector15) ||
+           fail(error, "the guest needs a BIOS, but this machine's firmware is none or left no disk services "
+                       "(interrupt vector 13H): give a kernel as module2 that starts without");
 }
 
-static bool check_disk(const struct guest_source *source, const struct low *low, struct error *error)
+static bool check_disk(const struct guest_source *source, struct error *error)
 {
-    return source->chainload - FIRST_DISK < low->disks ||
+    uint8_t disks = 0;
+
+    return (low_copy(&disks, BDA_DISKS, sizeof disks) && source->chainload - FIRST_DISK < disks) ||
            fail(error, "chainload=hd%u: the BIOS knows %u hard disks (40:75): name one that is there",
-                source->chainload - FIRST_DISK, low->disks);
+                source->chainload - FIRST_DISK, disks);
 }
 
 /* Whole pages at the end of base memory, as the memory map and the firmware's data area both have it. */
-static bool place(const struct guest_source *source, const struct low *low, struct plan *plan, struct error *error)
+static bool place(const struct guest_source *source, struct bios_plan *plan, struct error *error)
 {
     const struct memmap_entry *first = &source->memmap->entries[0];
-    uint64_t end = (uint64_t)low->base_memory * KIB, size;
+    uint64_t end = (uint64_t)plan->base_memory * KIB, size;
 
     map = *source->memmap;
     if (end > BASE_MEMORY_MAX)
@@ -101,7 +90,7 @@ static bool place(const struct guest_source *source, const struct low *low, stru
         return fail(error,
                     "no %lu KiB of RAM at the end of base memory (%u KiB by 40:13): Plinth can't keep its answers to "
                     "INT 15H there",
-                    size / KIB, low->base_memory);
+                    size / KIB, plan->base_memory);
     return memmap_set(&map, plan->place, MEMORY_RESERVED, error);
 }
 
@@ -120,22 +109,22 @@ static uint16_t at_most(uint64_t value, uint16_t most)
     return value < most ? (uint16_t)value : most;
 }
 
-static void fill_parameters(const struct guest_source *source, const struct low *low, const struct plan *plan,
+static void fill_parameters(const struct guest_source *source, const struct bios_plan *plan,
                             struct resident_parameters *parameters)
 {
-    parameters->old_int15 = low->vector15;
+    parameters->old_int15 = plan->vector15;
     parameters->extended_kib = at_most(ram_from(MIB, 4 * GIB) / KIB, EXTENDED_KIB_MAX);
     parameters->below_16_kib = at_most(ram_from(MIB, MEMORY_16M) / KIB, BELOW_16M_KIB_MAX);
     parameters->above_16_64k = at_most(ram_from(MEMORY_16M, 4 * GIB) / (64 * KIB), UINT16_MAX);
     parameters->map_count = (uint16_t)map.count;
     parameters->map_offset = (uint16_t)plan->map_offset;
-    parameters->setup_segment = 0;
+    parameters->setup_segment = plan->setup_segment;
+    parameters->setup_stack = plan->setup_stack;
     parameters->drive = source->chainload;
     parameters->serial = source->serial;
 }
 
-static void write_resident(const struct guest_source *source, const struct low *low, const struct plan *plan,
-                           uint8_t *at)
+static void write_resident(const struct guest_source *source, const struct bios_plan *plan, uint8_t *at)
 {
     const uint16_t base_memory = (uint16_t)(plan->place.start / KIB);
     struct resident_parameters parameters;
@@ -144,7 +133,7 @@ static void write_resident(const struct guest_source *source, const struct low *
     memset(at, 0, range_size(plan->place));
     memcpy(at, source->resident, source->resident_size);
     memcpy(&parameters, at + RESIDENT_PARAMETERS, sizeof parameters);
-    fill_parameters(source, low, plan, &parameters);
+    fill_parameters(source, plan, &parameters);
     vector15 = (uint32_t)(plan->place.start >> 4) << 16 | parameters.int15;
     memcpy(at + RESIDENT_PARAMETERS, &parameters, sizeof parameters);
     for (unsigned i = 0; i < map.count; i++) {
@@ -158,20 +147,29 @@ static void write_resident(const struct guest_source *source, const struct low *
     low_write(BDA_BASE_MEMORY, &base_memory, sizeof base_memory);
 }
 
+bool bios_prepare(const struct guest_source *source, struct bios_plan *plan, struct error *error)
+{
+    memset(plan, 0, sizeof *plan);
+    return look(source, plan, error) && place(source, plan, error) &&
+           (phys_map(plan->place.start, range_size(plan->place)) ||
+            fail(error, "the end of base memory can't be reached: report this as a defect"));
+}
+
+void bios_write(const struct guest_source *source, const struct bios_plan *plan, struct guest_entry *entry)
+{
+    write_resident(source, plan, phys_map(plan->place.start, range_size(plan->place)));
+    entry->real_mode_page = (uint8_t)(plan->place.start / PAGE_SIZE);
+    log_info("Guest: it starts in real mode; INT 15H answers at %#lx, base memory is %lu KiB now", plan->place.start,
+             plan->place.start / KIB);
+}
+
 bool bios_chainload(const struct guest_source *source, struct guest_entry *entry, struct error *error)
 {
-    struct plan plan;
-    struct low low;
-    uint8_t *at;
+    struct bios_plan plan;
 
-    if (!look(source, &low, error) || !check_disk(source, &low, error) || !place(source, &low, &plan, error))
+    if (!bios_prepare(source, &plan, error) || !check_disk(source, error))
         return false;
-    at = phys_map(plan.place.start, range_size(plan.place));
-    if (!at)
-        return fail(error, "the end of base memory can't be reached: report this as a defect");
-    write_resident(source, &low, &plan, at);
-    log_info("Guest: the boot sector of BIOS disk %#x; INT 15H answers at %#lx, base memory is %lu KiB now",
-             source->chainload, plan.place.start, plan.place.start / KIB);
-    *entry = (struct guest_entry){.real_mode_page = (uint8_t)(plan.place.start / PAGE_SIZE), .parameters = plan.place};
+    *entry = (struct guest_entry){.parameters = plan.place};
+    bios_write(source, &plan, entry);
     return true;
 }

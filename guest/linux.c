@@ -1,9 +1,11 @@
 /* Loads a Linux kernel: check everything, place everything, then move it (Documentation/x86/boot.rst). */
 #include "guest/linux.h"
 
+#include "guest/bios.h"
 #include "guest/linux_header.h"
 #include "guest/linux_params.h"
 #include "guest/linux_place.h"
+#include "guest/linux_setup.h"
 #include "lib/string.h"
 #include "mm/phys.h"
 
@@ -66,12 +68,39 @@ static void move_all(const struct linux_header *header, const struct linux_plan 
         move_initrd(plan, mapped);
 }
 
+/* The set-up code needs memory that real mode reaches, and the resident code beneath it. */
+static bool prepare_setup(const struct guest_source *source, const struct linux_plan *plan, struct bios_plan *bios,
+                          struct error *error)
+{
+    if (!bios_prepare(source, bios, error))
+        return false;
+    return (linux_setup_fits(plan->parameters, bios->place) && !range_overlaps(bios->place, source->kernel) &&
+            !range_overlaps(bios->place, source->initrd)) ||
+           fail(error,
+                "the kernel's real-mode code (code32_start is 0) needs %lu KiB of RAM below %#lx, which aren't free: "
+                "use a kernel with a 32-bit entry",
+                range_size(plan->parameters) / KIB, bios->place.start);
+}
+
+static void write_parameters(const struct guest_source *source, const struct linux_header *header,
+                             const struct linux_plan *plan, struct bios_plan *bios, const struct mapped *mapped,
+                             struct guest_entry *entry)
+{
+    if (!header->needs_setup) {
+        linux_params_write(source, header, plan, mapped->file, mapped->parameters, entry);
+        return;
+    }
+    linux_setup_write(source, header, plan, mapped->file, mapped->parameters, bios, entry);
+    bios_write(source, bios, entry);
+}
+
 bool linux_load(const struct guest_source *source, struct guest_entry *entry, struct error *error)
 {
     const uint64_t size = range_size(source->kernel);
     struct mapped mapped = {.file = phys_map(source->kernel.start, size)};
     struct linux_header header;
     struct linux_plan plan;
+    struct bios_plan bios;
 
     if (size == 0 || !mapped.file)
         return fail(error,
@@ -80,10 +109,11 @@ bool linux_load(const struct guest_source *source, struct guest_entry *entry, st
         return fail(error, "module 1 has no Linux setup header: check the file that module2 names");
     if (!linux_header_check(mapped.file, size, &header, error) ||
         !check_command_line(source->command_line, header.cmdline_size, error) ||
-        !linux_place(source, &header, linux_params_size(source), &plan, error) ||
-        !map_all(source, &plan, &mapped, error))
+        !linux_place(source, &header, header.needs_setup ? linux_setup_size(source) : linux_params_size(source), &plan,
+                     error) ||
+        (header.needs_setup && !prepare_setup(source, &plan, &bios, error)) || !map_all(source, &plan, &mapped, error))
         return false;
-    linux_params_write(source, &header, &plan, mapped.file, mapped.parameters, entry);
+    write_parameters(source, &header, &plan, &bios, &mapped, entry);
     move_all(&header, &plan, &mapped);
     return true;
 }

@@ -133,8 +133,7 @@ static bool check_address(const struct setup_header *setup, struct linux_header 
                     (unsigned long long)header->pref_address);
     if (!header->relocatable && header->pref_address == 0)
         header->pref_address = MIB; /* boot.rst, "Loading The Rest of The Kernel" */
-    return setup->code32_start != 0 ||
-           fail(error, "the kernel's code32_start is 0, so it has no 32-bit entry: use one that has");
+    return true;
 }
 
 /* The file's header as far as it goes; what its version doesn't have reads as 0. */
@@ -163,6 +162,7 @@ bool linux_header_check(const void *file, size_t size, struct linux_header *head
     if (!read_header(file, &setup, header, error))
         return false;
     header->relocatable = setup.relocatable_kernel != 0;
+    header->needs_setup = setup.code32_start == 0; /* every kernel with a 32-bit entry has its address there */
     header->initrd_limit = (uint64_t)setup.initrd_addr_max + 1;
     header->cmdline_size = setup.cmdline_size ? setup.cmdline_size : CMDLINE_SIZE_DEFAULT;
     return check_size(&setup, size, header, error) && check_alignment(&setup, header, error) &&

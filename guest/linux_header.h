@@ -14,6 +14,7 @@ struct linux_header {
     uint32_t cmdline_size;  /* characters */
     uint32_t header_end;    /* file offset where the setup header ends */
     bool relocatable;
+    bool needs_setup; /* there is no 32-bit entry: its real-mode code must run */
 };
 
 /*

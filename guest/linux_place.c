@@ -78,9 +78,17 @@ static bool initrd_may_stay(const struct placing *p)
 {
     const struct range initrd = p->source->initrd;
 
-    return initrd.start % PAGE_SIZE == 0 && initrd.end <= p->header->initrd_limit &&
+    return !p->header->needs_setup && initrd.start % PAGE_SIZE == 0 && initrd.end <= p->header->initrd_limit &&
            memmap_is(p->source->memmap, initrd, MEMORY_RAM) && !range_overlaps(initrd, p->source->block) &&
            !range_overlaps(whole_pages(initrd), p->plan->kernel);
+}
+
+/* Set-up code of other programs than Linux (iPXE) unpacks itself right below the initrd: there must be much RAM. */
+static uint64_t initrd_end_max(const struct placing *p)
+{
+    const uint64_t limit = p->header->initrd_limit, block = p->source->block.start;
+
+    return p->header->needs_setup && block != 0 && block < limit ? block : limit;
 }
 
 /*
@@ -91,7 +99,7 @@ static bool move_initrd(const struct placing *p)
 {
     const struct range from = p->source->initrd;
     const uint64_t size = ALIGN_UP(range_size(from), PAGE_SIZE);
-    const struct range within = {MIB, p->header->initrd_limit};
+    const struct range within = {MIB, initrd_end_max(p)};
     const struct range kernel_copy = {p->plan->kernel.start, p->plan->kernel.start + p->header->system_size};
     struct keep_out out = keep_out_always(p->source);
     struct keep_out out_if_first;

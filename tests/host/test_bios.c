@@ -156,6 +156,61 @@ static void a_long_map_takes_more_pages(void **state)
     check_place(0x9d000, 0x9f000);
 }
 
+enum { FILE_AT = 20 << 20, SETUP_BYTES = 1024, SYSTEM_BYTES = 4096, INITRD_AT = 24 << 20, INITRD_BYTES = 3000 };
+
+static uint8_t *high; /* from 1 MiB on */
+
+/* A bzImage without a 32-bit entry, and an initrd. */
+static void program_make(void)
+{
+    uint8_t *file;
+
+    machine_make();
+    if (!high)
+        high = arena_add(MIB, 63 * MIB);
+    file = high + FILE_AT - MIB;
+    memset(high, 0, 63 * MIB);
+    memset(file, 0x11, SETUP_BYTES);
+    memset(file + SETUP_BYTES, 0x22, SYSTEM_BYTES);
+    memset(high + INITRD_AT - MIB, 0x33, INITRD_BYTES);
+    memset(file + 0x1f1, 0, 0x267 - 0x1f1);
+    file[0x1f1] = 1;
+    memcpy(file + 0x1f4, "\0\1\0\0", 4);
+    memcpy(file + 0x1fe, "\x55\xaa\xeb\x65HdrS\7\2", 10);
+    file[0x211] = 1;
+    memset(file + 0x22c, 0xff, 4); /* initrd_addr_max */
+    source.chainload = 0;
+    source.command_line = "one two";
+    source.kernel = (struct range){FILE_AT, FILE_AT + SETUP_BYTES + SYSTEM_BYTES};
+    source.initrd = (struct range){INITRD_AT, INITRD_AT + INITRD_BYTES};
+}
+
+static void set_up_code_runs_in_low_memory(void **state)
+{
+    const uint64_t segment = 0x10000;
+
+    (void)state;
+    program_make();
+    load();
+    check_place(0x9e000, 0x9f000);
+    assert_int_equal(get(0x9e000 + RESIDENT_SETUP_SEGMENT, 2), segment >> 4);
+    assert_int_equal(get(0x9e000 + RESIDENT_SETUP_STACK, 2), 0xe000);
+    assert_int_equal(low[segment], 0x11);
+    assert_int_equal(low[segment + SETUP_BYTES - 1], 0x11);
+    assert_int_equal(low[segment + SETUP_BYTES], 0);
+    assert_int_equal(get(segment + 0x228, 4), segment + 0x10000); /* cmd_line_ptr */
+    assert_string_equal((char *)low + segment + 0x10000, "one two");
+    assert_int_equal(low[segment + 0x210], 0xff);
+    assert_int_equal(low[segment + 0x211], 0x81);
+    assert_int_equal(get(segment + 0x224, 2), 0xde00);
+    assert_int_equal(get(segment + 0x214, 4), 0); /* code32_start stays */
+    assert_int_equal(high[0], 0x22);
+    assert_int_equal(high[SYSTEM_BYTES - 1], 0x22);
+    assert_int_equal(get(segment + 0x218, 4), 60 * MIB - PAGE_SIZE); /* right below the block, with much RAM beneath */
+    assert_int_equal(get(segment + 0x21c, 4), INITRD_BYTES);
+    assert_int_equal(high[59 * MIB - PAGE_SIZE], 0x33);
+}
+
 static void refuse(const char *a, const char *b)
 {
     static uint8_t before[LOW_SIZE];
@@ -191,6 +246,12 @@ static void refusals(void **state)
     while (map.count < MEMMAP_MAX)
         add(GIB + map.count * MIB, GIB + map.count * MIB + 1, MEMORY_RESERVED);
     refuse("memory map", "ranges");
+    program_make();
+    source.has_bios = false;
+    refuse("BIOS", "firmware");
+    program_make();
+    add(0, 0x90000, MEMORY_RESERVED); /* the set-up code finds its place only above 1 MiB */
+    refuse("code32_start", "68 KiB");
 }
 
 int main(void)
@@ -200,6 +261,7 @@ int main(void)
         cmocka_unit_test(sizes_are_bounded_and_end_at_holes),
         cmocka_unit_test(other_ends_of_base_memory),
         cmocka_unit_test(a_long_map_takes_more_pages),
+        cmocka_unit_test(set_up_code_runs_in_low_memory),
         cmocka_unit_test(refusals),
     };
 

@@ -297,7 +297,7 @@ static const struct {
     {set_low, {"loadflags", "LOADED_HIGH", "bzImage"}},
     {set_short_header, {"0x263", "0x264", NULL}},
     {set_long_header, {"0x291", "0x290", NULL}},
-    {set_no_code32, {"code32_start", "32-bit entry", NULL}},
+    {set_no_code32, {"BIOS", "13H", NULL}}, /* this machine has none */
     {set_no_system, {"syssize", NULL, NULL}},
     {set_alignment_0, {"kernel_alignment", "0", NULL}},
     {set_alignment_odd, {"kernel_alignment", "0x300000", NULL}},
