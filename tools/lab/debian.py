@@ -6,9 +6,26 @@ import tempfile
 from pathlib import Path
 
 from .command import run
+from .paths import BUILD
 
 
-def unpack(package, directory):
+def foreign(architecture):
+    """Options by which apt's programs work for another architecture, with lists of their own under build/: the system's apt stays as
+    it is. The lists are downloaded on first use."""
+    if not architecture:
+        return []
+    directory = BUILD / f"apt-{architecture}"
+    options = [word for option in (f"APT::Architecture={architecture}", f"APT::Architectures={architecture}", "Acquire::Languages=none",
+                                   f"Dir::State::Lists={directory}/lists", f"Dir::Cache={directory}/cache")
+               for word in ("-o", option)]
+    if not directory.exists():
+        (directory / "lists/partial").mkdir(parents=True)
+        (directory / "cache").mkdir()
+        run("apt-get", *options, "-q", "update")
+    return options
+
+
+def unpack(package, directory, architecture=None):
     """Unpack a package into a directory, downloading it on first use; the directory appears only when it is complete."""
     if directory.exists():
         return directory
@@ -17,7 +34,7 @@ def unpack(package, directory):
     scratch = Path(tempfile.mkdtemp(dir=directory.parent))
     try:
         scratch.chmod(0o777)  # apt downloads as a user of its own
-        run("apt-get", "download", package, cwd=scratch)
+        run("apt-get", *foreign(architecture), "download", package, cwd=scratch)
         run("dpkg-deb", "-x", next(scratch.glob("*.deb")), scratch / "unpacked")
         os.replace(scratch / "unpacked", directory)
     finally:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .command import LabError, run
-from .debian import unpack
+from .debian import foreign, unpack
 from .paths import BUILD
 
 CONSOLE = "console=ttyS0,115200"  # without the speed it is 9600, and the boot waits for the console
@@ -33,9 +33,9 @@ def fetch(flavour="cloud"):
     return Kernel(version, vmlinuz, directory / "lib" / "modules" / version)
 
 
-def newest_package(metapackage):
+def newest_package(metapackage, architecture=None):
     """The kernel package that a metapackage depends on, as apt's lists know it."""
-    listing = run("apt-cache", "depends", metapackage)
+    listing = run("apt-cache", *foreign(architecture), "depends", metapackage)
     found = re.search(r"Depends: (linux-image-\S+)", listing)
     if not found:
         raise LabError(f"apt knows no {metapackage}: is this Debian, and are its package lists there (apt-get update)?")

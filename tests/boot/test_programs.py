@@ -1,0 +1,58 @@
+"""Other bzImages than the usual 64-bit kernels: Debian for i386, memory testers, a network boot loader."""
+
+import re
+
+import pytest
+
+import harness
+import machines
+from lab import bochs, debian, image, initramfs, kernel
+from lab.machine import Config
+from lab.paths import BUILD
+
+pytestmark = pytest.mark.full
+
+
+def on_plinth(directory, modules, **fields):
+    """A machine with Plinth and its modules; to be used in a `with` block."""
+    return harness.start(image.plinth_entry(harness.PLINTH, "", modules), Config(directory=directory, **fields))
+
+
+def test_debian_i386(directory):
+    """A 32-bit kernel, which has no other entry, with a 32-bit userland."""
+    package = kernel.newest_package("linux-image-686", "i386")
+    vmlinuz = next((debian.unpack(package, BUILD / "kernel/686", "i386") / "boot").glob("vmlinuz-*"))
+    busybox = debian.unpack("busybox-static", BUILD / "busybox-i386", "i386") / "bin/busybox"
+    initrd = initramfs.build(directory / "initrd.img", {"bin/busybox": busybox})
+    words = machines.command_line(bochs.kernel_parameters(Config.ips), "plinth.test=report")
+    with on_plinth(directory, [(vmlinuz, words), (initrd, "")], memory=256) as machine:
+        assert machine.wait_end(300), harness.tail(machine)
+        text = machine.text
+    assert re.search(r"Linux version \S+-686 ", text)
+    assert re.findall(r"^cpuinfo: processor=(\d)", text, re.MULTILINE) == ["0", "1"]
+    assert "report: complete" in text
+
+
+@pytest.mark.parametrize("program", ("memtest86+x64.bin", "memtest86+ia32.bin"))
+def test_memory_tester(directory, program):
+    """A fixed kernel at 1 MiB, where Plinth was loaded. It tests with both CPUs, and what it tests has no error."""
+    file = debian.unpack("memtest86+", BUILD / "memtest86+") / "boot" / program
+    with on_plinth(directory, [(file, "console=ttyS0,115200")], memory=64) as machine:
+        assert machine.wait(60, r"CPU: 2 Cores 2 Threads"), harness.tail(machine)
+        assert machine.wait(60, r"Time:  0:00:1"), "it does not go on"
+        assert re.findall(r"Errors: (\d+)", machine.text)[-1] == "0"
+
+
+def test_network_boot_loader(directory):
+    """iPXE has no 32-bit entry: its real-mode code runs and unpacks itself below its initrd, not onto the block. Without a network card
+    it goes back to the firmware by INT 18H."""
+    file = debian.unpack("ipxe", BUILD / "ipxe") / "boot/ipxe.lkrn"
+    script = directory / "script.ipxe"
+    script.write_text("#!ipxe\nexit 0\n")
+    with on_plinth(directory, [(file, ""), (script, "")], memory=64, cpus=1) as machine:
+        assert machine.wait(60, r"Guest: it starts in real mode"), harness.tail(machine)
+        assert machine.wait_end(60), harness.tail(machine)
+        text = machine.text
+    assert "Guest: entered" in text
+    assert "Plinth's block at" in text and "writes to Plinth's block" not in text
+    assert "No bootable device" in (bochs.trouble(directory) or "")
