@@ -93,6 +93,21 @@ def test_memory_is_shown(hung):
     assert " rwx WB" in monitor.ask(f"info ept {text:x}")
 
 
+def test_core_for_gdb(hung, directory):
+    """Registers and memory that were shown become a core file, in which gdb finds the guest's variables and where its CPUs are."""
+    machine, monitor = hung
+    text = number(machine.text, r"hang: text at (\S+)")
+    value = re.search(r"hang: random at \S+ is (\S+)", machine.text)[1]
+    log, core = directory / "core.log", directory / "core"
+    log.write_text("".join(monitor.ask(command) for command in ("stop", "regs 0", "regs 1", f"x/64xg {text & ~0xff:x}")))
+    subprocess.run([TOOLS / "plinth-core", log, "-o", core], check=True)
+    questions = [word for question in ("printf \"%s %lx\\n\", hang.text, hang.random", "thread apply all info symbol $rip") for word in ("-ex", question)]
+    elf = machines.GUEST.with_suffix(".elf")
+    answers = subprocess.run(["gdb", "-batch", "-nx", *questions, elf, core], capture_output=True, text=True, check=True).stdout
+    assert f"found from outside {int(value, 16):x}\n" in answers
+    assert re.search(r"^spin \+? ?", answers, re.MULTILINE) and re.search("^test_hang", answers, re.MULTILINE)
+
+
 def test_watch_reports(hung):
     """A variable that a CPU writes all the time is watched: who, where; it goes on being written; other memory is not reported."""
     machine, monitor = hung
