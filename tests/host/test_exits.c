@@ -101,6 +101,21 @@ static void a_step_begins_and_ends(void **state)
     assert_true(get(INDEX_EXCEPTION_BITMAP) == 0 && get(INDEX_GUEST_PENDING_DEBUG) == 0);
 }
 
+/* A POPF whose stack lies on a trapped page: what it loads stays. */
+static void a_stepped_popf_loads_the_flags(void **state)
+{
+    (void)state;
+    set(INDEX_GUEST_RFLAGS, 0x202);
+    touch_apic();
+    set(INDEX_GUEST_RFLAGS, 0x2);
+    single_step();
+    assert_true(get(INDEX_GUEST_RFLAGS) == 0x2);
+    touch_apic();
+    set(INDEX_GUEST_RFLAGS, 0x202);
+    single_step();
+    assert_true(get(INDEX_GUEST_RFLAGS) == 0x202);
+}
+
 /* The guest steps itself, and MOV SS holds its #DB back: that must not end our step before the instruction. */
 static void a_pending_single_step_waits_for_the_step(void **state)
 {
@@ -207,6 +222,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_step_begins_and_ends, rewind_cpu),
+        cmocka_unit_test_setup(a_stepped_popf_loads_the_flags, rewind_cpu),
         cmocka_unit_test_setup(a_pending_single_step_waits_for_the_step, rewind_cpu),
         cmocka_unit_test_setup(a_cancelled_step_leaves_no_trace, rewind_cpu),
         cmocka_unit_test_setup(an_nmi_waits_for_the_end_of_a_step, rewind_cpu),

@@ -86,7 +86,9 @@ static bool end_trap_flag(const struct vcpu *vcpu, uint32_t reason)
     uint64_t rflags = vmread_natural(VMCS_GUEST_RFLAGS), pending;
     bool done = is_single_step(reason);
 
-    vmwrite_natural(VMCS_GUEST_RFLAGS, (rflags & ~changed) | (vcpu->step_saved.rflags & changed));
+    /* a POPF or IRET has loaded the flags, TF too: they stay (one that loads TF is taken for any other instruction) */
+    if (!done || rflags & RFLAGS_TF)
+        vmwrite_natural(VMCS_GUEST_RFLAGS, (rflags & ~changed) | (vcpu->step_saved.rflags & changed));
     vmwrite32(VMCS_EXCEPTION_BITMAP, 0);
     vmwrite64(VMCS_GUEST_DEBUGCTL, vcpu->step_saved.debugctl);
     pending = vmread_natural(VMCS_GUEST_PENDING_DEBUG) | vcpu->step_saved.pending_debug;
