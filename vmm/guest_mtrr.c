@@ -48,6 +48,7 @@ static void log_types(void)
 static void apply(const struct mtrr_state *mtrr)
 {
     struct mtrr_state *next = &applied[!current];
+    uint64_t start;
     bool exact;
 
     *next = *mtrr;
@@ -58,7 +59,9 @@ static void apply(const struct mtrr_state *mtrr)
         log_warning("cpu%u: the page pool ran out: some memory is uncached until the guest writes its MTRRs again",
                     cpu_this()->index);
     current = !current;
+    start = rdtsc();
     shootdown();
+    log_debug("EPT: types changed, the shootdown took %lu ticks", rdtsc() - start);
     if (memory_merge())
         shootdown();
     log_types();

@@ -24,7 +24,8 @@ class Measure:
 
 # What is measured without them is measured once more with them.
 PLAIN = "l1d_flush=never verw=off scrub=off"
-MITIGATIONS = ("l1d_flush=never verw=on scrub=on", "l1d_flush=cond verw=on scrub=off", "l1d_flush=always verw=on scrub=on")
+MITIGATIONS = ("l1d_flush=never verw=on scrub=on", "l1d_flush=cond verw=on scrub=off", "l1d_flush=always verw=on scrub=on",
+               f"{PLAIN} itlb_multihit=on")
 
 MEASURES = (
     Measure("cpuid_0", "CPUID, leaf 0", 80, "cpuid_0", "426", "3698", "(109)"),
@@ -54,6 +55,7 @@ MEASURES = (
     Measure("cpuid_0", "CPUID with l1d_flush=cond and VERW", options=MITIGATIONS[1]),
     Measure("first_touch", "first touch, the same", options=MITIGATIONS[1]),
     Measure("cpuid_0", "CPUID with l1d_flush=always", options=MITIGATIONS[2]),
+    Measure("first_execute", "first execution in 2 MiB, which splits it (itlb_multihit=on)", options=MITIGATIONS[3]),
 )
 
 # Of the whole: (what, goal, BitVisor, XMHF64)

@@ -8,7 +8,7 @@
 #include "tests/guest/smp.h"
 #include "tests/guest/tests.h"
 
-enum { ROUNDS = 1000, TOUCHES = 200, STARTS = 20 };
+enum { ROUNDS = 1000, TOUCHES = 200, STARTS = 20, EXECUTIONS = 16, FIRST_CODE = 0x5000000 };
 enum { IPI_VECTOR = 0x60, START_PAGE = 0xc000 };
 
 #define MARKER    "xchgw %%bx, %%bx\n\t"
@@ -75,6 +75,8 @@ OPERATION(lapic_write, TPR, "movl %%eax, (%%rdi)", NOW)
 OPERATION(self_ipi, "movl $0xfee00300, %%edi\n\tmovl $0x44060, %%r8d\n\txorl %%r9d, %%r9d\n\tsti",
           "movl %%r8d, (%%rdi)\n1:\ttestl %%r9d, %%r9d\n\tjz 1b\n\tcli", "movl %%r8d, %%eax")
 OPERATION(first_touch, "movq %[value], %%rdi", "movl (%%rdi), %%eax", NOW)
+
+OPERATION(first_execute, "movq %[value], %%rdi", "call *%%rdi", NOW)
 
 /* Handlers as short as they can be. VMCALL has three bytes; the interrupt's time is taken by its handler. */
 void bench_ud(void);
@@ -172,6 +174,21 @@ static void measure_first_touch(void)
     touch.marked();
 }
 
+/* Every 2 MiB once: with itlb_multihit=on the first execution splits them. */
+static void measure_first_execute(void)
+{
+    const struct operation execute = ENTRY(first_execute);
+    struct summary empty = {0}, all = {0};
+
+    for (unsigned i = 0; i < EXECUTIONS; i++) {
+        value = FIRST_CODE + ((uint64_t)i << 21);
+        *(volatile uint8_t *)at_address(value) = 0xc3; /* ret */
+        add(&all, execute.round());
+        add(&empty, execute.empty());
+    }
+    print(execute.name, &all, &empty);
+}
+
 struct packed idt_gate {
     uint16_t offset_low, selector;
     uint8_t ist, type;
@@ -236,6 +253,7 @@ static void measure_exits(void)
     measure_write(&write_base, MSR_APIC_BASE);
     measure_xsetbv();
     measure_first_touch();
+    measure_first_execute();
 }
 
 static void measure_apic(void)
