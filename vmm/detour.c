@@ -70,13 +70,12 @@ void detour_step_ended(struct detour *detour, bool again)
         detour->base = base;
 }
 
-void detour_forget(struct detour *detour)
+void detour_renew(struct detour *detour)
 {
     struct ept_view *view = &detour->view;
 
     switch (detour->purpose) {
     case DETOUR_NONE:
-        view->range = (struct range){0, 0};
         return;
     case DETOUR_OPEN:
         view->range = (struct range){0, 0};

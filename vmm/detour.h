@@ -46,6 +46,15 @@ void detour_step_ended(struct detour *detour, bool again);
 /* Whatever detour there was: back to the shared tables, which are the base again. */
 void detour_end(struct detour *detour);
 
+/* The rare half of detour_forget(). */
+void detour_renew(struct detour *detour);
+
 /* The shared tables have changed: the copies in the view are made afresh, at once if the next entry is into the view,
  * else when next needed. */
-void detour_forget(struct detour *detour);
+static inline void detour_forget(struct detour *detour)
+{
+    if (unlikely(detour->purpose != DETOUR_NONE))
+        detour_renew(detour);
+    else
+        detour->view.range = (struct range){0, 0};
+}

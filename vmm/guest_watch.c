@@ -272,7 +272,7 @@ static void report(const struct vm_exit *exit, int number)
              exit->memory.execute ? "executes"
              : exit->memory.write ? "writes"
                                   : "reads",
-             exit->memory.address, exit->memory.walk ? " in a page walk" : "", vcpu_rip(), vcpu_cpl());
+             exit->memory.address, vcpu_violated_in_walk(exit) ? " in a page walk" : "", vcpu_rip(), vcpu_cpl());
 }
 
 /* Is it hit so often that it had better pause? Counts by all CPUs; a lost race costs a hit more or less. */

@@ -53,7 +53,6 @@ struct vm_exit {
         struct {
             uint64_t address; /* guest-physical */
             bool read, write, execute;
-            bool walk; /* by the CPU's own walk through the guest's page tables */
         } memory;
         struct {
             uint8_t vector;
@@ -152,7 +151,8 @@ uint64_t vcpu_cr4(void); /* as the guest sees it */
 uint8_t vcpu_cpl(void);
 void vcpu_paging(struct guest_paging *paging); /* how it translates linear addresses now */
 uint64_t vcpu_rip(void);
-uint64_t vcpu_linear_rip(void); /* with the code segment's base */
+bool vcpu_violated_in_walk(const struct vm_exit *exit); /* VM_EXIT_MEMORY: by the CPU's walk through page tables */
+uint64_t vcpu_linear_rip(void);                         /* with the code segment's base */
 
 /* For task switches. Setting ends the shadows of STI and MOV SS and drops pending debug exceptions; then
  * vcpu_block_nmis() and an exception may follow. */

@@ -114,12 +114,13 @@ static void ept_violation(void **state)
     *fake_field(INDEX_GUEST_PHYSICAL_ADDRESS) = 0xfee00300;
     exit = decode(EXIT_EPT_VIOLATION, 0x181);
     assert_true(exit.memory.address == 0xfee00300);
-    assert_true(exit.memory.read && !exit.memory.write && !exit.memory.execute && !exit.memory.walk);
+    assert_true(exit.memory.read && !exit.memory.write && !exit.memory.execute && !vcpu_violated_in_walk(&exit));
     exit = decode(EXIT_EPT_VIOLATION, 0x1aa);
     assert_true(!exit.memory.read && exit.memory.write && !exit.memory.execute);
     exit = decode(EXIT_EPT_VIOLATION, 0x184);
     assert_true(!exit.memory.read && !exit.memory.write && exit.memory.execute);
-    assert_true(decode(EXIT_EPT_VIOLATION, 0x083).memory.walk);
+    exit = decode(EXIT_EPT_VIOLATION, 0x083);
+    assert_true(vcpu_violated_in_walk(&exit));
 }
 
 /* 27.2.3: an IRET that had ended NMI blocking faulted: it is blocked again, but not if an event was being delivered. */

@@ -103,10 +103,14 @@ void vmx_decode_violation(uint32_t reason, struct vm_exit *out)
     out->memory.read = q & EPT_DATA_READ;
     out->memory.write = q & EPT_DATA_WRITE;
     out->memory.execute = q & EPT_FETCH;
-    out->memory.walk = (q & (EPT_LINEAR_VALID | EPT_LINEAR_FINAL)) == EPT_LINEAR_VALID;
     /* 27.2.3: an IRET that ended NMI blocking faulted; it will be executed again */
     if (q & INTERRUPTION_NMI_UNBLOCKING && !(vmread32(VMCS_IDT_VECTORING_INFO) & INTERRUPTION_VALID))
         vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, vmread32(VMCS_GUEST_INTERRUPTIBILITY) | BLOCKING_BY_NMI);
+}
+
+bool vcpu_violated_in_walk(const struct vm_exit *exit)
+{
+    return (exit->qualification & (EPT_LINEAR_VALID | EPT_LINEAR_FINAL)) == EPT_LINEAR_VALID;
 }
 
 /* 27.2.1, table 27-2. The instruction's length counts for instructions, software interrupts and INT1 (27.2.5); what
