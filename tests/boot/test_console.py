@@ -99,6 +99,7 @@ def test_shell(directory):
         assert machine.wait(60, r"^line 20 of 300$"), harness.tail(machine)
         enter_monitor(machine)
         assert machine.wait(60, r"line 299 of 300$"), harness.tail(machine)  # above the monitor's row, drawn again
+        assert machine.wait(SECONDS, rf"^{PROMPT}")  # the row once more, below that line
         assert "PREEMPTION_TIMER" in ask(machine, b"info exits")
         machine.write(TO_GUEST)
         assert re.findall(r"line (\d+) of 300$", machine.text, re.MULTILINE) == [str(i) for i in range(300)]
