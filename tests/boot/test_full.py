@@ -158,7 +158,7 @@ def check_native(row, text):
     assert found, f"no message like {row.message!r}"
     report = reports.parse(text)
     assert report.complete and report.stats[0]["hypervisor"] == "0", "the guest did not run natively"
-    return found[0]
+    return " ".join(found[0].split())
 
 
 def check_testguest(row, directory):
