@@ -21,18 +21,23 @@ void *memcpy(void *restrict to, const void *restrict from, size_t size)
     return to;
 }
 
-/* Descending, for overlaps with to > from. A loop: STD would be visible to an interrupt handler. */
+/* Descending, for overlaps with to > from: piece by piece from the end, each no longer than the two are apart and so
+ * without an overlap of its own. */
 static void copy_down(unsigned char *to, const unsigned char *from, size_t size)
 {
-    while (size-- > 0) {
-        to[size] = from[size];
-        __asm__ volatile("" : : : "memory"); /* or the compiler would see a memmove here, and call it */
+    const size_t apart = (size_t)(to - from);
+
+    while (size > 0) {
+        const size_t piece = size < apart ? size : apart;
+
+        size -= piece;
+        copy_up(to + size, from + size, piece);
     }
 }
 
 void *memmove(void *to, const void *from, size_t size)
 {
-    if ((uintptr_t)to - (uintptr_t)from >= size)
+    if (to == from || (uintptr_t)to - (uintptr_t)from >= size)
         copy_up(to, from, size);
     else
         copy_down(to, from, size);
