@@ -43,8 +43,34 @@ static void run_one(enum ring ring, const struct instruction *instruction, const
           exec_outcome(&exec).text);
 }
 
+/* What a fault pushes has RF set, so that the instruction can be executed again past a breakpoint (SDM 17.3.1.1). */
+static void resume_flag(enum ring ring)
+{
+    static const struct {
+        const char *name;
+        uint8_t code[3];
+    } faults[] = {{"ud2", {0x0f, 0x0b}},          {"vmcall", {0x0f, 0x01, 0xc1}}, {"vmxoff", {0x0f, 0x01, 0xc4}},
+                  {"getsec", {0x0f, 0x37, 0x90}}, {"wrmsr", {0x0f, 0x30, 0x90}},  {"rdmsr", {0x0f, 0x32, 0x90}},
+                  {"xsetbv", {0x0f, 0x01, 0xd1}}};
+    const uint32_t rf = 0x10000;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(faults); i++) {
+        struct exec exec;
+
+        exec_prepare(&exec, ring, faults[i].code, sizeof(faults[i].code));
+        exec.frame.rax = exec.frame.rdx = UINT64_MAX;
+        exec.frame.rcx = 0x12345; /* no such MSR, no such XCR */
+        exec_run(&exec);
+        observe("%s %s: %s, rf %d", ring_names[ring], faults[i].name, exec_outcome(&exec).text,
+                !!(exec.frame.rflags & rf));
+        check(exec.frame.rflags & rf, "%s %s: the frame has no RF", ring_names[ring], faults[i].name);
+    }
+}
+
 void test_vmx(void)
 {
+    resume_flag(RING0);
+    resume_flag(RING3_32);
     struct exec exec;
     enum ring ring;
 

@@ -49,8 +49,10 @@ static void advance(void)
         finish_advance();
 }
 
+/* An injection pushes RFLAGS as they are; a fault would set RF in what it pushes (17.3.1.1). */
 static inline void inject_ud(void)
 {
+    vmwrite_sure(VMCS_GUEST_RFLAGS, vmread_natural(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
     vmwrite_sure(VMCS_ENTRY_INTERRUPTION_INFO, INTERRUPTION_VALID | INTERRUPTION_HARDWARE_EXCEPTION | VECTOR_UD);
 }
 
@@ -67,7 +69,7 @@ static noinline void apply_rarely(enum exit_action action, uint32_t reason)
         inject_ud();
         return;
     case ACTION_GP:
-        vcpu_inject_exception(VECTOR_GP, true, 0);
+        vcpu_inject_fault(VECTOR_GP, 0, 0);
         return;
     case ACTION_CRASH:
         break;
