@@ -55,6 +55,7 @@ def test_fault(fault, directory):
         assert re.search(r"guest: rip [0-9a-f]+ rsp", text) and "GUEST_CS_SELECTOR" in text, "no guest state"
 
 
+@pytest.mark.full
 def test_symbolize(directory):
     """tools/plinth-symbolize puts the source's lines behind a report's addresses, and leaves the rest of the log as it is."""
     with start(cases.FAULTS[0], directory, "halt") as machine:
@@ -68,6 +69,7 @@ def test_symbolize(directory):
     assert re.sub(r" \[[^]]*\]", "", named) == re.sub(r" \[[^]]*\]", "", log)
 
 
+@pytest.mark.full
 def test_fault_resets(directory):
     """on_crash=reset, the default: after the report Plinth and its guest come up again."""
     with start(cases.FAULTS[0], directory, "reset") as machine:
@@ -75,6 +77,7 @@ def test_fault_resets(directory):
         assert machine.wait(60, "= boot: pass"), f"no second boot:\n{harness.tail(machine)}"
 
 
+@pytest.mark.full  # the debugger has been seen to miss a breakpoint, in one build and not in another
 def test_low_memory_is_given_back(directory):
     """All memory below 640 KiB is the same before and after the CPUs started there; in between it is not."""
     stops = ("smp_start", "ap_start", "vmm_init")
