@@ -9,6 +9,7 @@ CLANG    ?= clang
 BUILD    ?= build
 FUZZ_RUNS    ?= 100000
 FUZZ_SECONDS ?= 20
+FUZZ_SEED    ?= 1
 
 # Code without hardware access: whole layers, and from the others what is pure. lib/string.c is left out, as the
 # C library has those functions.
@@ -72,14 +73,14 @@ fuzz-smoke: $(HOST_FUZZES) $(BUILD)/host/corpus ## fuzz each parser and the exit
 	@for fuzz in $(HOST_FUZZES); do \
 	    name=$${fuzz##*/fuzz_}; log=$(BUILD)/host/fuzz-$$name.log; \
 	    mkdir -p $(BUILD)/host/found/$$name $(BUILD)/host/corpus/$$name; \
-	    $$fuzz -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=5 -verbosity=0 \
+	    $$fuzz -seed=$(FUZZ_SEED) -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=5 -verbosity=0 \
 	        -print_final_stats=1 -artifact_prefix=$(BUILD)/host/crash-$$name- \
 	        $(BUILD)/host/found/$$name $(BUILD)/host/corpus/$$name >$$log 2>&1 || { cat $$log; exit 1; }; \
 	    echo "ok    fuzz_$$name ($$(sed -n 's/^stat::number_of_executed_units: *//p' $$log) runs)"; \
 	done
 
 fuzz: ## the same for a night: 10^7 runs each, half an hour at most
-	@$(MAKE) --no-print-directory fuzz-smoke FUZZ_RUNS=10000000 FUZZ_SECONDS=1800
+	@$(MAKE) --no-print-directory fuzz-smoke FUZZ_RUNS=10000000 FUZZ_SECONDS=1800 FUZZ_SEED=0
 
 # Seeds are kept as text, one file of hexadecimal digits each.
 $(BUILD)/host/corpus: tests/fuzz/make-corpus $(wildcard tests/fuzz/corpus/*/*.hex)
