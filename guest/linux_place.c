@@ -1,40 +1,12 @@
 /* Placement of kernel, initrd and parameters: pref_address first, then what the kernel's relocatability allows. */
 #include "guest/linux_place.h"
 
+#include "guest/keep_out.h"
+
 /* Low memory for the parameters: above what real-mode code and firmware use, below where an EBDA may be. */
 static const struct range low_memory = {64 * KIB, 512 * KIB};
 static const struct range all_low_memory = {PAGE_SIZE, 640 * KIB};
 static const struct range high_memory = {MIB, 4 * GIB};
-
-struct keep_out {
-    struct range ranges[16];
-    unsigned count;
-};
-
-_Static_assert(ARRAY_SIZE(((struct keep_out *)0)->ranges) >= ARRAY_SIZE(((struct guest_source *)0)->avoid) + 5,
-               "block, both files and both places beside `avoid`");
-
-static void keep_out_add(struct keep_out *out, struct range range)
-{
-    if (range.start < range.end)
-        out->ranges[out->count++] = range;
-}
-
-/* What nothing may be put on: Plinth's block and what the caller wants to stay as it is. */
-static struct keep_out keep_out_always(const struct guest_source *source)
-{
-    struct keep_out out = {.count = 0};
-
-    keep_out_add(&out, source->block);
-    for (unsigned i = 0; i < source->avoid_count; i++)
-        keep_out_add(&out, source->avoid[i]);
-    return out;
-}
-
-static const struct memmap *free_memory(const struct guest_source *source)
-{
-    return source->free ? source->free : source->memmap;
-}
 
 /* What the functions below work on. */
 struct placing {
@@ -45,33 +17,9 @@ struct placing {
     struct error *error;
 };
 
-enum end { LOWEST, HIGHEST };
-
-static bool find(const struct placing *p, const struct keep_out *out, uint64_t size, uint64_t align,
-                 struct range within, enum end end, struct range *place)
-{
-    const struct memmap *map = free_memory(p->source);
-    bool found = false;
-
-    if (within.start >= within.end)
-        return false;
-    if (end == LOWEST)
-        found = memmap_find_low(map, size, align, within, out->ranges, out->count, &place->start);
-    else
-        found = memmap_find_high(map, size, align, within, out->ranges, out->count, &place->start);
-    place->end = place->start + size;
-    return found;
-}
-
 static bool has_initrd(const struct guest_source *source)
 {
     return source->initrd.start < source->initrd.end;
-}
-
-/* Linux gives an initrd's memory back in whole pages, so nobody else may have a part of them. */
-static struct range whole_pages(struct range range)
-{
-    return (struct range){ALIGN_DOWN(range.start, PAGE_SIZE), ALIGN_UP(range.end, PAGE_SIZE)};
 }
 
 static bool initrd_may_stay(const struct placing *p)
@@ -108,10 +56,11 @@ static bool move_initrd(const struct placing *p)
     out_if_first = out;
     keep_out_add(&out_if_first, linux_system(p->source, p->header));
     p->plan->kernel_first = false;
-    if (find(p, &out_if_first, size, PAGE_SIZE, within, HIGHEST, &p->plan->initrd))
+    if (keep_out_find(&out_if_first, p->source, size, PAGE_SIZE, within, HIGHEST, &p->plan->initrd))
         return true;
     p->plan->kernel_first = true;
-    return !range_overlaps(kernel_copy, from) && find(p, &out, size, PAGE_SIZE, within, HIGHEST, &p->plan->initrd);
+    return !range_overlaps(kernel_copy, from) &&
+           keep_out_find(&out, p->source, size, PAGE_SIZE, within, HIGHEST, &p->plan->initrd);
 }
 
 static bool place_initrd(const struct placing *p)
@@ -143,9 +92,9 @@ static bool place_parameters(const struct placing *p)
     keep_out_add(&out, p->source->initrd);
     keep_out_add(&out, p->plan->kernel);
     keep_out_add(&out, whole_pages(p->plan->initrd));
-    return find(p, &out, size, PAGE_SIZE, low_memory, LOWEST, place) ||
-           find(p, &out, size, PAGE_SIZE, all_low_memory, LOWEST, place) ||
-           find(p, &out, size, PAGE_SIZE, high_memory, LOWEST, place) ||
+    return keep_out_find(&out, p->source, size, PAGE_SIZE, low_memory, LOWEST, place) ||
+           keep_out_find(&out, p->source, size, PAGE_SIZE, all_low_memory, LOWEST, place) ||
+           keep_out_find(&out, p->source, size, PAGE_SIZE, high_memory, LOWEST, place) ||
            fail(p->error,
                 "no %llu KiB of RAM are left below 4 GiB for the kernel's zero page and command line: give the "
                 "machine more memory",
@@ -172,7 +121,7 @@ static bool pref_address_is_free(const struct guest_source *source, const struct
     for (unsigned i = 0; i < out.count; i++)
         if (range_overlaps(kernel, out.ranges[i]))
             return false;
-    return memmap_is(free_memory(source), kernel, MEMORY_RAM);
+    return memmap_is(keep_out_free_memory(source), kernel, MEMORY_RAM);
 }
 
 /*
@@ -189,8 +138,8 @@ static bool place_relocated(const struct placing *p, uint64_t alignment, bool *f
 
     keep_out_add(&beside_initrd, whole_pages(p->source->initrd));
     for (unsigned attempt = 0; attempt < 3; attempt++) {
-        if (!find(p, attempt == 0 ? &beside_initrd : &out, p->header->runtime_size, alignment, within,
-                  attempt == 2 ? HIGHEST : LOWEST, &place))
+        if (!keep_out_find(attempt == 0 ? &beside_initrd : &out, p->source, p->header->runtime_size, alignment, within,
+                           attempt == 2 ? HIGHEST : LOWEST, &place))
             continue;
         *found = true;
         if (place_around(p, place, alignment))

@@ -1,17 +1,10 @@
 /* Placement of a multiboot kernel: its segments where they must be, all else around them. */
 #include "guest/multiboot_place.h"
 
+#include "guest/keep_out.h"
+
 static const struct range low_memory = {64 * KIB, 512 * KIB};
 static const struct range high_memory = {MIB, 4 * GIB};
-
-enum { KEEP_OUT_MAX = 8 + 1 + 1 + IMAGE_SEGMENTS_MAX + 2 * GUEST_MODULES_MAX + 1 };
-
-_Static_assert(ARRAY_SIZE(((struct guest_source *)0)->avoid) == 8, "KEEP_OUT_MAX");
-
-struct keep_out {
-    struct range ranges[KEEP_OUT_MAX];
-    unsigned count;
-};
 
 /* What the functions below work on. */
 struct placing {
@@ -20,25 +13,6 @@ struct placing {
     struct multiboot_plan *plan;
     struct error *error;
 };
-
-enum end { LOWEST, HIGHEST };
-
-static void keep_out_add(struct keep_out *out, struct range range)
-{
-    if (range.start < range.end)
-        out->ranges[out->count++] = range;
-}
-
-/* Plinth's block, and what the caller wants to stay as it is. */
-static struct keep_out keep_out_always(const struct guest_source *source)
-{
-    struct keep_out out = {.count = 0};
-
-    keep_out_add(&out, source->block);
-    for (unsigned i = 0; i < source->avoid_count; i++)
-        keep_out_add(&out, source->avoid[i]);
-    return out;
-}
 
 static void keep_out_files(struct keep_out *out, const struct guest_source *source)
 {
@@ -51,18 +25,6 @@ static void keep_out_segments(struct keep_out *out, const struct placing *p)
 {
     for (unsigned i = 0; i < p->header->image.count; i++)
         keep_out_add(out, multiboot_segment(p->plan, &p->header->image.segments[i]));
-}
-
-static bool find(const struct placing *p, const struct keep_out *out, uint64_t size, uint64_t align,
-                 struct range within, enum end end, struct range *place)
-{
-    const struct memmap *map = p->source->free ? p->source->free : p->source->memmap;
-    const bool found = end == LOWEST
-                           ? memmap_find_low(map, size, align, within, out->ranges, out->count, &place->start)
-                           : memmap_find_high(map, size, align, within, out->ranges, out->count, &place->start);
-
-    place->end = place->start + size;
-    return found;
 }
 
 /* --- the image --- */
@@ -80,8 +42,8 @@ static bool relocate(const struct placing *p)
     if (within.start < MIB)
         within.start = MIB;
     keep_out_files(&beside_files, p->source);
-    if (!find(p, &beside_files, size, header->alignment, within, end, &p->plan->image) &&
-        !find(p, &out, size, header->alignment, within, end, &p->plan->image))
+    if (!keep_out_find(&beside_files, p->source, size, header->alignment, within, end, &p->plan->image) &&
+        !keep_out_find(&out, p->source, size, header->alignment, within, end, &p->plan->image))
         return fail(p->error,
                     "the kernel needs %lu KiB of RAM between %#lx and %#lx (min_addr, max_addr of its relocatable "
                     "tag), aligned to %#lx, which aren't free: give the machine more memory (RAM: %lu MiB)",
@@ -130,11 +92,6 @@ static bool hits_segment(const struct placing *p, struct range range)
 
 /* --- the files --- */
 
-static struct range whole_pages(struct range range)
-{
-    return (struct range){ALIGN_DOWN(range.start, PAGE_SIZE), ALIGN_UP(range.end, PAGE_SIZE)};
-}
-
 /* What no new place may touch while anything is still to be moved: the segments, and files where they were and will
  * be. `placed` modules have their place. */
 static struct keep_out keep_out_moving(const struct placing *p, unsigned placed)
@@ -164,7 +121,7 @@ static bool place_module(const struct placing *p, unsigned index)
     *to = from;
     if (size == 0 || may_stay(p, from))
         return true;
-    if (!find(p, &out, ALIGN_UP(size, PAGE_SIZE), PAGE_SIZE, high_memory, LOWEST, to))
+    if (!keep_out_find(&out, p->source, ALIGN_UP(size, PAGE_SIZE), PAGE_SIZE, high_memory, LOWEST, to))
         return fail(p->error,
                     "module %u (%lu KiB) lies where the kernel goes or on no RAM, and there is no other place of that "
                     "size: link the kernel elsewhere, or give the machine more memory (RAM: %lu MiB)",
@@ -189,7 +146,7 @@ static bool place_file(const struct placing *p)
     p->plan->file = p->source->kernel;
     if (!hits_segment(p, p->source->kernel))
         return true;
-    return find(p, &out, size, PAGE_SIZE, high_memory, HIGHEST, &p->plan->file) ||
+    return keep_out_find(&out, p->source, size, PAGE_SIZE, high_memory, HIGHEST, &p->plan->file) ||
            fail(p->error,
                 "the kernel goes where its own file lies, and there are no other %lu KiB to copy that to: link the "
                 "kernel elsewhere, or give the machine more memory (RAM: %lu MiB)",
@@ -205,8 +162,8 @@ static bool place_information(const struct placing *p, uint64_t size)
     for (unsigned i = 0; i < p->source->module_count; i++)
         keep_out_add(&out, whole_pages(p->plan->modules[i]));
     keep_out_add(&out, p->plan->file);
-    return find(p, &out, size, PAGE_SIZE, low_memory, LOWEST, place) ||
-           find(p, &out, size, PAGE_SIZE, high_memory, LOWEST, place) ||
+    return keep_out_find(&out, p->source, size, PAGE_SIZE, low_memory, LOWEST, place) ||
+           keep_out_find(&out, p->source, size, PAGE_SIZE, high_memory, LOWEST, place) ||
            fail(p->error,
                 "no %lu KiB of RAM are left below 4 GiB for the multiboot information: give the machine more "
                 "memory",
