@@ -2,22 +2,13 @@
  * Fuzzes the Linux loader. The input: 16 bytes that say where things are, bytes that are xored onto a good setup
  * header, and the rest of the file. Also each input as it is, as a file to recognise and describe.
  */
-#include "tests/host/support.h"
+#include "tests/fuzz/loader_world.h"
 
 #include "guest/boot_params.h"
 #include "guest/describe.h"
 #include "guest/linux.h"
 
-enum { MEMORY_SIZE = 4 << 20, FILE_MAX = 64 << 10, CONFIG_SIZE = 16, APART_MAX = 500 };
-
-static uint8_t *memory;
-static unsigned apart_count;
-
-static void check(bool ok)
-{
-    if (!ok)
-        abort();
-}
+enum { FILE_MAX = 64 << 10 };
 
 static const struct setup_header good = {
     .setup_sects = 1,
@@ -51,25 +42,6 @@ static void fuzz_describe(const uint8_t *data, size_t size)
     linux_recognise(data, size);
 }
 
-static struct range pages(const uint8_t *config, uint64_t size)
-{
-    const uint64_t start = (uint64_t)(config[0] | (config[1] & 3) << 8) * PAGE_SIZE + (config[1] & 0x80 ? 16 : 0);
-
-    return (struct range){start, start + size};
-}
-
-static struct memmap make_map(const uint8_t *config, struct range block)
-{
-    struct memmap map = {.count = 0};
-    struct error error;
-
-    check(memmap_set(&map, (struct range){0, 0x9fc00}, MEMORY_RAM, &error));
-    check(memmap_set(&map, (struct range){MIB, MIB + (config[0] + 1) * 8 * KIB}, MEMORY_RAM, &error));
-    check(memmap_set(&map, pages(config + 1, config[3] * KIB), MEMORY_ACPI_NVS, &error));
-    check(memmap_set(&map, block, MEMORY_RESERVED, &error));
-    return map;
-}
-
 static void check_entry(const struct guest_source *source, const struct guest_entry *entry)
 {
     const struct range places[] = {entry->kernel, entry->parameters, entry->initrd};
@@ -100,31 +72,15 @@ static void check_system(const struct guest_entry *entry, size_t file_size)
 {
     const struct boot_params *params = (const struct boot_params *)(memory + entry->esi);
     const uint8_t *system = memory + entry->eip;
-
     const size_t setup = ((params->hdr.setup_sects ? params->hdr.setup_sects : 4) + 1) * 512ul;
 
     for (size_t i = 0; i < params->hdr.syssize * 16ul && setup + i < file_size; i++)
         check(system[i] == 0x5a);
 }
 
-/* The memory is kept from run to run (making it costs more than a run), the files apart are dropped now and then. */
-static void make_memory(void)
-{
-    if (memory && apart_count < APART_MAX)
-        return;
-    arena_clear();
-    memory = arena_add(0, MEMORY_SIZE);
-    apart_count = 0;
-}
-
-static uint64_t next_apart(void)
-{
-    return GIB + MIB * apart_count++;
-}
-
 static void fuzz_load(const uint8_t *config, const uint8_t *data, size_t size)
 {
-    const bool apart = config[4] & 1; /* the file in memory of its own, where ASan sees every byte too far */
+    const bool apart = config[4] & 1;
     const size_t file_size = 1024 + (config[5] << 8 | config[6]) % (FILE_MAX - 1024) - (config[4] & 2 ? 600 : 0);
     const uint64_t at = apart ? next_apart() : pages(config + 7, 0).start % (MEMORY_SIZE - FILE_MAX);
     uint8_t *file = apart ? arena_add(at, file_size) : memory + at;

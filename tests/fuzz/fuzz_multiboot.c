@@ -2,40 +2,13 @@
  * Fuzzes the multiboot loaders. The input: 16 bytes that say where things are, then the kernel's file as it is. What is
  * accepted must lie in RAM, clear of the block, of each other and of the modules, whose bytes must still be theirs.
  */
-#include "tests/host/support.h"
+#include "tests/fuzz/loader_world.h"
 
 #include "guest/multiboot.h"
 
-enum { MEMORY_SIZE = 4 << 20, CONFIG_SIZE = 16, APART_MAX = 500, MODULE_BYTES = 3000, MODULES = 2 };
+enum { MODULE_BYTES = 3000, MODULES = 2 };
 
-static uint8_t *memory;
-static unsigned apart_count;
 static const uint8_t rsdp[36];
-
-static void check(bool ok)
-{
-    if (!ok)
-        abort();
-}
-
-static struct range pages(const uint8_t *config, uint64_t size)
-{
-    const uint64_t start = (uint64_t)(config[0] | (config[1] & 3) << 8) * PAGE_SIZE + (config[1] & 0x80 ? 16 : 0);
-
-    return (struct range){start, start + size};
-}
-
-static struct memmap make_map(const uint8_t *config, struct range block)
-{
-    struct memmap map = {.count = 0};
-    struct error error;
-
-    check(memmap_set(&map, (struct range){0, 0x9fc00}, MEMORY_RAM, &error));
-    check(memmap_set(&map, (struct range){MIB, MIB + (config[0] + 1) * 8 * KIB}, MEMORY_RAM, &error));
-    check(memmap_set(&map, pages(config + 1, config[3] * KIB), MEMORY_ACPI_NVS, &error));
-    check(memmap_set(&map, block, MEMORY_RESERVED, &error));
-    return map;
-}
 
 static uint32_t word(uint64_t physical)
 {
@@ -80,16 +53,6 @@ static void check_loaded(const struct guest_source *source, const struct guest_e
     }
 }
 
-/* The memory is kept from run to run (making it costs more than a run), the files apart are dropped now and then. */
-static void make_memory(void)
-{
-    if (memory && apart_count < APART_MAX)
-        return;
-    arena_clear();
-    memory = arena_add(0, MEMORY_SIZE);
-    apart_count = 0;
-}
-
 static bool add_modules(struct guest_source *source, const uint8_t *config)
 {
     source->module_count = MODULES;
@@ -107,8 +70,8 @@ static bool add_modules(struct guest_source *source, const uint8_t *config)
 
 static void fuzz_load(const uint8_t *config, const uint8_t *data, size_t size)
 {
-    const bool apart = config[4] & 1; /* the file in memory of its own, where ASan sees every byte too far */
-    const uint64_t at = apart ? GIB + MIB * apart_count++ : pages(config + 5, 0).start % (MEMORY_SIZE - 8192);
+    const bool apart = config[4] & 1;
+    const uint64_t at = apart ? next_apart() : pages(config + 5, 0).start % (MEMORY_SIZE - 8192);
     uint8_t *file = apart ? arena_add(at, size) : memory + at;
     struct guest_source source = {
         .kernel = {at, at + size},
