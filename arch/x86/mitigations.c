@@ -24,7 +24,7 @@ enum { FAMILY_P6 = 6 };
 
 /* CPUs of family 6 that don't speculate past a fault as L1TF and MDS need, and are too old to say so: Atom up to
  * Airmont, and Xeon Phi (not for MDS). Goldmont has neither, and says RDCL_NO only with newer microcode. */
-static const struct {
+static const struct older_cpu {
     uint8_t model;
     bool mds;
 } older[] = {
@@ -35,24 +35,30 @@ static const struct {
     {0x5c, false}, {0x5f, false}, {0x7a, false},                               /* Goldmont, Goldmont Plus */
 };
 
+static const struct older_cpu *find_older(uint32_t model)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(older); i++)
+        if (older[i].model == model)
+            return &older[i];
+    return NULL;
+}
+
+/* Of the family that has such flaws at all, and doesn't say by this bit that it hasn't. */
+static bool says_nothing(const struct cpu_security *cpu, uint64_t immune)
+{
+    return cpu->family == FAMILY_P6 && !(cpu->arch_capabilities & immune);
+}
+
 static bool has_l1tf(const struct cpu_security *cpu)
 {
-    if (cpu->arch_capabilities & RDCL_NO || cpu->family != FAMILY_P6)
-        return false;
-    for (unsigned i = 0; i < ARRAY_SIZE(older); i++)
-        if (older[i].model == cpu->model)
-            return false;
-    return true;
+    return says_nothing(cpu, RDCL_NO) && !find_older(cpu->model);
 }
 
 static bool has_mds(const struct cpu_security *cpu)
 {
-    if (cpu->arch_capabilities & MDS_NO || cpu->family != FAMILY_P6)
-        return false;
-    for (unsigned i = 0; i < ARRAY_SIZE(older); i++)
-        if (older[i].model == cpu->model)
-            return older[i].mds;
-    return true;
+    const struct older_cpu *known = find_older(cpu->model);
+
+    return says_nothing(cpu, MDS_NO) && (!known || known->mds);
 }
 
 /*
@@ -61,12 +67,8 @@ static bool has_mds(const struct cpu_security *cpu)
  */
 static bool has_itlb_multihit(const struct cpu_security *cpu)
 {
-    if (cpu->arch_capabilities & PSCHANGE_MC_NO || cpu->family != FAMILY_P6)
-        return false;
-    for (unsigned i = 0; i < ARRAY_SIZE(older); i++)
-        if (older[i].model == cpu->model)
-            return false;
-    return cpu->model != 0x86 && cpu->model != 0x96 && cpu->model != 0x9c;
+    return says_nothing(cpu, PSCHANGE_MC_NO) && !find_older(cpu->model) && cpu->model != 0x86 && cpu->model != 0x96 &&
+           cpu->model != 0x9c;
 }
 
 static struct mitigation decide_small_execute(const struct cpu_security *cpu)
