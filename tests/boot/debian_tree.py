@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 import sysroot
-from lab import disk
-from lab.command import LabError, run
+from lab import debian, disk
+from lab.command import run
 from lab.paths import BUILD
 
 TREE = BUILD / "debian/tree"  # kept by `make clean`, as what lies beside it under build/kernel
-SUITE = "bookworm"
 PACKAGES = ("linux-image-cloud-amd64", "initramfs-tools", "zstd", "sysvinit-core", "grub2-common", "grub-pc-bin", "kmod")
 DISK_MIB = 768
 SHELL = "root@plinth-test:~# "
@@ -39,19 +38,10 @@ def fetch():
     scratch = TREE.with_name("scratch")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    run("debootstrap", "--variant=minbase", "--include=" + ",".join(PACKAGES), SUITE, scratch, mirror())
+    run("debootstrap", "--variant=minbase", "--include=" + ",".join(PACKAGES), debian.SUITE, scratch, debian.mirror())
     chroot(scratch, "apt-get", "clean")
     os.replace(scratch, TREE)
     return TREE
-
-
-def mirror():
-    """Where this machine's apt gets the suite from."""
-    targets = run("apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME) $(COMPONENT)", "Created-By: Packages")
-    found = re.search(rf"^(\S+) {SUITE} main$", targets, re.MULTILINE)
-    if not found:
-        raise LabError(f"apt knows no {SUITE} main: is this Debian 12?")
-    return found[1]
 
 
 def chroot(tree, *words):

@@ -1,11 +1,14 @@
 """Debian packages as raw material: downloaded and unpacked under build/, never installed."""
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
 
-from .command import run
+from .command import LabError, run
+
+SUITE = "bookworm"
 from .paths import BUILD
 
 
@@ -40,3 +43,12 @@ def unpack(package, directory, architecture=None):
     finally:
         shutil.rmtree(scratch)
     return directory
+
+
+def mirror():
+    """Where this machine's apt gets Debian from: for its other suites too."""
+    targets = run("apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME) $(COMPONENT)", "Created-By: Packages")
+    found = re.search(rf"^(\S+) {SUITE} main$", targets, re.MULTILINE)
+    if not found:
+        raise LabError(f"apt knows no {SUITE} main: is this Debian 12?")
+    return found[1]

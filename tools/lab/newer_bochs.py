@@ -4,12 +4,12 @@ It is started by the C library that it was built with, so that it needs nothing 
 """
 
 import os
-import re
 import shutil
 import tempfile
 from pathlib import Path
 
-from .command import LabError, run
+from . import debian
+from .command import run
 from .paths import BUILD
 
 SUITE = "trixie"
@@ -52,19 +52,10 @@ def unpack(scratch):
     for needed in ("etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/trusted.gpg.d", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial",
                    "var/lib/dpkg"):
         (scratch / needed).mkdir(parents=True)
-    (scratch / "etc/apt/sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror()} {SUITE} main\n")
+    (scratch / "etc/apt/sources.list").write_text(f"deb [signed-by={KEYRING}] {debian.mirror()} {SUITE} main\n")
     (scratch / "var/lib/dpkg/status").touch()
     apt = ("apt-get", "-qq", "-o", f"Dir={scratch}", "-o", f"Dir::State::status={scratch}/var/lib/dpkg/status", "-o", "APT::Sandbox::User=root")
     run(*apt, "update")
     run(*apt, "install", "--download-only", "--no-install-recommends", "-y", *PACKAGES)
     for package in sorted((scratch / "var/cache/apt/archives").glob("*.deb")):
         run("dpkg-deb", "-x", package, scratch / "root")
-
-
-def mirror():
-    """Where this machine's apt gets Debian from."""
-    targets = run("apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME) $(COMPONENT)", "Created-By: Packages")
-    found = re.search(r"^(\S+) bookworm main$", targets, re.MULTILINE)
-    if not found:
-        raise LabError("apt knows no bookworm main: is this Debian 12?")
-    return found[1]
