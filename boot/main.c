@@ -19,7 +19,9 @@
 #include "boot/image.h"
 #include "boot/multiboot2.h"
 #include "boot/native.h"
+#include "boot/old_log.h"
 #include "boot/preflight.h"
+#include "boot/ram.h"
 #include "boot/screen.h"
 #include "boot/smp.h"
 #include "boot/steps.h"
@@ -112,33 +114,15 @@ static bool check_modules(void)
     return true;
 }
 
-/* On UEFI the loader's map need not tell all that the firmware keeps. */
-static bool reserve_firmware(void)
+/* Before the block is written to: what an image like this one left there before a warm reset. */
+static void look_for_old_log(void)
 {
-    const struct efi_map map = boot_info_efi_map(&info);
-    struct error problem;
+    const uint64_t ring = block.range.start + ((uint64_t)log_ring() - (uint64_t)image_start);
+    struct range busy[RAM_BUSY_MAX];
+    unsigned count = ram_busy(&info, busy);
+    struct range place = old_log_save(&info, phys_map(ring, LOG_RING_BYTES), busy, count);
 
-    if (info.efi_boot_services)
-        return fail(&error, "UEFI: the boot loader left boot services running: load Plinth with GRUB's multiboot2");
-    if (!info.efi_system_table || !efi_map_check(&map, &problem)) {
-        free_memory = info.memmap;
-        return true;
-    }
-    if (!efi_map_reserve(&map, &info.memmap, &error))
-        return false;
-    free_memory = info.memmap;
-    return efi_map_avoid_boot_services(&map, &free_memory, &error);
-}
-
-/* What must not be written to before the guest runs: the image with the tables we run on, and the modules. */
-static unsigned busy_ranges(struct range *out)
-{
-    unsigned count = 0;
-
-    out[count++] = (struct range){LOAD_BASE, (uint64_t)image_boot_pointer(load_end)};
-    for (unsigned i = 0; i < info.module_count; i++)
-        out[count++] = info.modules[i].range;
-    return count;
+    old_log_tell_guest(&info, place);
 }
 
 /* One table for each 512 GiB of RAM, or, without 1 GiB pages, for each GiB; what lies above RAM is small change. Where
@@ -155,17 +139,11 @@ static uint64_t ept_pages(void)
 
 static bool take_block(void)
 {
-    struct range busy[1 + BOOT_MODULES_MAX];
-    unsigned count = busy_ranges(busy);
     uint64_t pool_pages = acpi.cpu_count * (virt_cpu_pages() + vmm_cpu_pages()) + ept_pages();
 
     block_plan(&block, (uint64_t)(image_end - image_start), acpi.cpu_count, CPU_PAGES,
                POOL_BYTES_MIN + pool_pages * PAGE_SIZE);
-    if (block_place(&block, &free_memory, busy, count, &error) ||
-        block_place(&block, &info.memmap, busy, count, &error))
-        return memmap_set(&info.memmap, block.range, MEMORY_RESERVED, &error);
-    block.range = (struct range){0, 0};
-    return false;
+    return ram_take_block(&info, &free_memory, &block, &error);
 }
 
 static bool start_boot_cpu(void)
@@ -345,7 +323,7 @@ void boot_main(uint32_t magic, uint32_t information, uint64_t tsc)
     must(read_boot_information(magic, information));
     start_consoles();
     must(check_modules());
-    must(reserve_firmware());
+    must(ram_reserve_firmware(&info, &free_memory, &error));
     need(acpi_parse(info.rsdp, info.rsdp_size, &acpi, &error));
     reset_init(&acpi);
     clock_init(acpi.pm_timer_port);
@@ -354,6 +332,7 @@ void boot_main(uint32_t magic, uint32_t information, uint64_t tsc)
     need(take_block());
     log_info("Memory: %lu MiB; Plinth's block at %lx, %lu KiB", memmap_ram_bytes(&info.memmap) / MIB, block.range.start,
              range_size(block.range) / KIB);
+    look_for_old_log();
     block_move_in(&block);
     moved_in = true;
     need(start_boot_cpu());

@@ -8,7 +8,6 @@
 #include "lib/string.h"
 
 enum {
-    RING_BYTES = 64 * 1024,
     RING_MAGIC = 0x43474244, /* PERSISTENT_RAM_SIG */
     LOCK_SPINS_MAX = 1000000,
 };
@@ -16,7 +15,7 @@ enum {
 /* `start` is where the next byte goes; `size` grows up to RING_TEXT, from then on the oldest text gives way. */
 struct ring {
     uint32_t magic, start, size;
-    char text[RING_BYTES - 3 * sizeof(uint32_t)];
+    char text[LOG_RING_BYTES - 3 * sizeof(uint32_t)];
 };
 #define RING_TEXT (uint32_t)sizeof(((struct ring *)0)->text)
 
@@ -109,16 +108,43 @@ void log_set_console_level(enum log_level level)
     __atomic_store_n(&console_level, level, __ATOMIC_RELAXED);
 }
 
+/* The newest text, at most `size` bytes of it. */
+static uint32_t copy_newest(const struct ring *from, char *buffer, size_t size)
+{
+    uint32_t length = size < from->size ? (uint32_t)size : from->size;
+    uint32_t begin = (from->start + RING_TEXT - length) % RING_TEXT;
+    uint32_t first = length < RING_TEXT - begin ? length : RING_TEXT - begin;
+
+    memcpy(buffer, from->text + begin, first);
+    memcpy(buffer + first, from->text, length - first);
+    return length;
+}
+
 size_t log_copy(char *buffer, size_t size)
 {
     bool have_lock = lock();
-    uint32_t length = size < ring.size ? (uint32_t)size : ring.size;
-    uint32_t from = (ring.start + RING_TEXT - length) % RING_TEXT;
-    uint32_t first = length < RING_TEXT - from ? length : RING_TEXT - from;
+    uint32_t length = copy_newest(&ring, buffer, size);
 
-    memcpy(buffer, ring.text + from, first);
-    memcpy(buffer + first, ring.text, length - first);
     if (have_lock)
         unlock();
     return length;
+}
+
+const void *log_ring(void)
+{
+    return &ring;
+}
+
+/* As ramoops checks it, and that what hasn't gone round yet begins at the beginning. */
+bool log_ring_is_whole(const void *bytes)
+{
+    const struct ring *old = bytes;
+
+    return old->magic == RING_MAGIC && old->size > 0 && old->size <= RING_TEXT && old->start < RING_TEXT &&
+           (old->size == RING_TEXT || old->start == old->size);
+}
+
+size_t log_ring_copy(const void *bytes, char *buffer, size_t size)
+{
+    return copy_newest(bytes, buffer, size);
 }

@@ -62,6 +62,7 @@ static const struct option table[] = {
      "off or hd0 to hd3",
      CHAINLOAD_OFF,
      FIELD(chainload)},
+    {"ramoops", {[false] = "off", [true] = "on"}, "on or off", true, FIELD(ramoops)},
     {"serial", {[false] = "off", [true] = "on"}, "on or off", true, FIELD(serial)},
     {"l1d_flush",
      {[L1D_FLUSH_AUTO] = "auto", [L1D_FLUSH_NEVER] = "never", [L1D_FLUSH_COND] = "cond", [L1D_FLUSH_ALWAYS] = "always"},
@@ -78,8 +79,8 @@ static const struct option table[] = {
 };
 
 #define OPTION_NAMES                                                                                                   \
-    "ap_start, on_crash, fallback, preflight, log, chainload, serial, l1d_flush, verw, scrub, itlb_multihit, ledger, " \
-    "watch, console and trace"
+    "ap_start, on_crash, fallback, preflight, log, chainload, ramoops, serial, l1d_flush, verw, scrub, "               \
+    "itlb_multihit, ledger, watch, console and trace"
 
 struct options options;
 

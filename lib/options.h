@@ -23,6 +23,7 @@ struct options {
     enum preflight preflight; /* preflight=short|full|only: the table of what the machine has */
     enum log_level log_level; /* log=error|warning|info|debug */
     enum chainload chainload; /* chainload=off|hd0|hd1|hd2|hd3: the boot sector of a disk of the BIOS */
+    bool ramoops;             /* ramoops=on|off: hand the previous boot's log to the guest */
     bool serial;              /* serial=on|off: use COM1 */
     enum l1d_flush l1d_flush; /* l1d_flush=auto|never|cond|always (arch/x86/mitigations.h) */
     enum choice verw;         /* verw=auto|off|on */

@@ -108,6 +108,7 @@ def test_triple_fault_resets(directory):
         assert machine.wait(60, "triple fault now")
         assert machine.wait(10, r"^error: cpu0: triple fault in the guest: resetting the machine"), harness.tail(machine)
         assert machine.wait(30, r"^Plinth .* loaded by GRUB"), f"no second boot:\n{harness.tail(machine)}"
+        assert machine.wait(10, r"^The previous boot ended with:\n(  \| .*\n)*?  \| error: cpu0: triple fault in the guest"), harness.tail(machine)
 
 
 def test_crash_stops_every_cpu(directory):

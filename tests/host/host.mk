@@ -16,6 +16,7 @@ FUZZ_SEED    ?= 1
 PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
 	boot/efi_tables.c \
 	boot/multiboot2.c \
+	boot/old_log.c \
 	boot/preflight.c \
 	arch/x86/acpi.c \
 	arch/x86/backtrace.c \

@@ -24,7 +24,7 @@ class Firmware:
     commands: str = ""  # GRUB's first commands
 
 
-BIOS = Firmware("i386-pc-eltorito", "i386-pc", ("biosdisk",))
+BIOS = Firmware("i386-pc-eltorito", "i386-pc", ("biosdisk", "cmostest"))
 # GRUB begins on the FAT volume and must find the ISO around it. efi_gop gives what it loads a framebuffer.
 EFI = Firmware("x86_64-efi", "x86_64-efi", ("efi_gop", "search_fs_file"),
                "search.file /boot/grub/grub.cfg root\nset prefix=($root)/boot/grub\n")

@@ -14,9 +14,10 @@ FILES = {
     "etc/inittab": SCRIPTS / "inittab",
     "etc/motd": SCRIPTS / "motd",
     **{f"tests/{name}": SCRIPTS / name
-       for name in ("report", "budget", "load", "life-kexec", "life-reboot", "life-panic", "life-hotplug")},
+       for name in ("report", "budget", "load", "life-kexec", "life-reboot", "life-panic", "life-hotplug", "pstore")},
 }
-MODULES = ("kernel/fs/efivarfs/efivarfs.ko",)  # of the cloud kernel, for tests that load them
+# of the cloud kernel, for tests that load them
+MODULES = ("kernel/fs/efivarfs/efivarfs.ko", "kernel/lib/reed_solomon/reed_solomon.ko", "kernel/fs/pstore/ramoops.ko")
 PROGRAMS = {"bin/plinth-stat": ROOT / "tools/plinth-stat.c", "bin/meter": SCRIPTS / "meter.c", "bin/stress": SCRIPTS / "stress.c",
             "bin/kexec": SCRIPTS / "kexec.c"}
 

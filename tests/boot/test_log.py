@@ -1,0 +1,37 @@
+"""Plinth's log survives a reset: the next Plinth shows its end, and hands it to Linux, which shows it in pstore."""
+
+import re
+
+import harness
+import machines
+from lab import image, qemu
+from lab.machine import Config
+
+ONCE = "0x6f:0"  # a bit of the CMOS memory that nobody else uses: GRUB's menu entry differs from boot to boot by it
+
+
+def two_boots(first, second):
+    """The first commands the first time, then the second."""
+    commands = [f"if cmostest {ONCE}; then", *second.commands, "else", f"cmosset {ONCE}", *first.commands, "fi"]
+    return image.Entry(commands, {**first.files, **second.files})
+
+
+def test_log_survives_a_reset(directory):
+    """QEMU without VMX: the first boot stops after the preflight table, a reset, and Debian (started natively) finds the table in
+    /sys/fs/pstore."""
+    modules = machines.linux_modules(script="pstore")
+    entry = two_boots(image.plinth_entry(harness.PLINTH, "preflight=only", modules), image.plinth_entry(harness.PLINTH, "", modules))
+    with harness.start(entry, Config(directory=directory), "qemu") as machine:
+        assert machine.wait(60, "Plinth stops here"), harness.tail(machine)
+        qemu.command(directory, "set-action", reboot="reset")
+        qemu.command(directory, "system_reset")
+        assert machine.wait(60, r"^The previous boot ended with:\n(  \| .*\n)*  \| error: Plinth stops here"), harness.tail(machine)
+        begin = machine.seen
+        assert machine.wait_end(120), "the second boot did not end"
+        second = machine.text[begin:]
+    report = second.split("pstore-begin")[1].split("pstore-end")[0]
+    assert re.search(r"^Plinth \d+\.\d+, loaded by GRUB", report, re.MULTILINE), report
+    assert re.search(r"^  needed  MISSING  VT-x: ", report, re.MULTILINE), report
+    assert report.count("Plinth stops here") == 1 and "NATIVE" not in report, "that isn't the first boot's log"
+    place = int(re.search(r"ramoops.mem_address=(0x[0-9a-f]+)", second)[1], 16)
+    assert re.search(rf"BIOS-e820: \[mem {place:#018x}-{place + 0xffff:#018x}\] reserved", second), "the place isn't reserved"
