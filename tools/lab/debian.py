@@ -8,8 +8,9 @@ from pathlib import Path
 
 from .command import LabError, run
 
-SUITE = "bookworm"
 from .paths import BUILD
+
+SUITE = "bookworm"
 
 
 def foreign(architecture):
