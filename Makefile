@@ -62,10 +62,10 @@ $(BUILD)/obj/arch/x86/vmx/vmx_exit.c.o: CFLAGS += -fomit-frame-pointer
 MACHINE = $(if $(KERNEL),--kernel $(KERNEL)) $(if $(APPEND),--append "$(APPEND)") $(if $(CPUS),--cpus $(CPUS)) $(if $(MEM),--mem $(MEM)) \
     $(if $(EMULATOR),--emulator $(EMULATOR)) $(if $(FIRMWARE),--firmware $(FIRMWARE)) $(if $(OPTIONS),--options "$(OPTIONS)")
 
-run: ## boot Debian's kernel on Plinth in an emulator, this terminal as its console (KERNEL INITRD APPEND CPUS MEM EMULATOR FIRMWARE OPTIONS)
+run: ## boot Debian's kernel on Plinth in an emulator, this terminal as its console (KERNEL INITRD APPEND CPUS MEM EMULATOR FIRMWARE OPTIONS DRY_RUN)
 	@tools/setup
 	@$(MAKE) --no-print-directory all
-	@tools/run $(MACHINE) $(if $(INITRD),--initrd $(INITRD))
+	@tools/run $(MACHINE) $(if $(INITRD),--initrd $(INITRD)) $(if $(DRY_RUN),--dry-run)
 
 debug: ## the same under a debugger with Plinth's symbols: gdb (EMULATOR=qemu or kvm), or that of Bochs
 	@tools/setup

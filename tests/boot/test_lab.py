@@ -6,8 +6,9 @@ import acpi
 import budget
 import matrix
 import report as reports
-from lab import bochs, image, kvm, terminal
+from lab import bochs, emulator, image, kvm, qemu, terminal
 from lab.command import LabError
+from lab.machine import Config
 
 
 def test_quote_leaves_plain_words():
@@ -121,6 +122,42 @@ def test_kvm_without_permission(host, monkeypatch):
     """The device is there, for others."""
     monkeypatch.setattr(kvm.os, "access", lambda *unused: False)
     assert "usermod -aG kvm" in kvm.trouble(host("GenuineIntel", "Y"))
+
+
+@pytest.mark.parametrize("unusable, trouble, name, chosen", [
+    (None, None, "auto", ("kvm", "nested VMX is there")),
+    (None, "nested VMX is off: HOW", "auto", ("bochs", "not KVM: nested VMX is off: HOW")),
+    (None, "nested VMX is off: HOW", "kvm", ("kvm", "as asked, but Plinth finds no VMX: nested VMX is off: HOW")),
+    ("there is no /dev/kvm: HOW", "there is no /dev/kvm: HOW", "auto", ("bochs", "not KVM: there is no /dev/kvm: HOW")),
+    (None, None, "qemu", ("qemu", "as asked")),
+])
+def test_choice(monkeypatch, unusable, trouble, name, chosen):
+    """KVM if its guests have VMX, or if it is asked for; what it lacks is told."""
+    monkeypatch.setattr(kvm, "unusable", lambda: unusable)
+    monkeypatch.setattr(kvm, "trouble", lambda: trouble)
+    assert emulator.choose(name) == chosen
+
+
+def test_choice_of_unusable_kvm(monkeypatch):
+    """Asking for KVM where there is none is an error with the remedy, but for who only looks."""
+    monkeypatch.setattr(kvm, "unusable", lambda: "there is no /dev/kvm: HOW")
+    monkeypatch.setattr(kvm, "trouble", kvm.unusable)
+    with pytest.raises(LabError, match="KVM can't be used: there is no /dev/kvm: HOW"):
+        emulator.choose("kvm")
+    assert emulator.choose("kvm", only_looking=True)[0] == "kvm"
+
+
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def test_kvm_command(monkeypatch, tmp_path, firmware):
+    """A q35 machine with the host's CPU and VMX, its serial port for the terminal, the stub for gdb; OVMF if asked for."""
+    monkeypatch.setattr(kvm, "trouble", lambda: None)
+    config = Config(directory=tmp_path, iso=tmp_path / "boot.iso", firmware=firmware, gdb=qemu.GDB_PORT)
+    words = emulator.show("kvm", config, 4555)
+    for part in ("-machine q35", "-accel kvm", "-cpu host,+vmx", "port=4555 -serial chardev:console", "-gdb tcp:127.0.0.1:1234"):
+        assert part in words
+    assert (f"readonly=on,file={qemu.OVMF_CODE}" in words) == (firmware == "uefi")
+    monkeypatch.setattr(kvm, "trouble", lambda: "nested VMX is off")
+    assert "-cpu host " in emulator.show("kvm", config, 4555)
 
 
 def test_matrix_list():

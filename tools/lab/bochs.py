@@ -46,11 +46,16 @@ def start(config):
         raise LabError(f"{PROGRAM} is not installed: run tools/setup")
     listener, port = listen()
     second, second_port = listen() if config.com2 else (None, None)
+    return Running(command_words(config, port, second_port), listener, config.directory, second, config.terminal)
+
+
+def command_words(config, port, second_port=None):
+    """Bochs' command, and the files that it reads."""
     rc = config.directory / "bochsrc"
     rc.write_text(configuration(config, port, second_port))
     commands = config.directory / "debugger.rc"  # Debian's Bochs has its debugger built in, which waits at a prompt
     commands.write_text("".join(f"{command}\n" for command in config.debugger))
-    return Running([config.program or PROGRAM, "-q", "-f", rc, "-rc", commands], listener, config.directory, second, config.terminal)
+    return [config.program or PROGRAM, "-q", "-f", rc, "-rc", commands]
 
 
 def configuration(config, port, second_port=None):

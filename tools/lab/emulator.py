@@ -1,23 +1,26 @@
 """The choice of an emulator."""
 
+import shlex
+
 from . import bochs, kvm, qemu
 from .command import LabError
 
-# name: how to start a machine in it
+# name: how to start a machine in it, and the command that does
 EMULATORS = {"bochs": bochs.start, "kvm": qemu.start_kvm, "qemu": qemu.start_tcg}
+COMMANDS = {"bochs": bochs.command_words, "kvm": qemu.kvm_words, "qemu": qemu.tcg_words}
 
 
-def choose(name):
+def choose(name, only_looking=False):
     """(name, reason) of the emulator to use: `auto` takes KVM where guests can use VMX, else Bochs.
 
-    Who asks for KVM gets it wherever it works: even without VMX it shows what Plinth says then.
+    Who asks for KVM gets it wherever it works: even without VMX it shows what Plinth says then. Who is only looking gets it anyway.
     """
     trouble = kvm.trouble()
     if name == "auto":
         return ("bochs", f"not KVM: {trouble}") if trouble else ("kvm", "nested VMX is there")
     if name != "kvm":
         return name, "as asked"
-    if kvm.unusable():
+    if kvm.unusable() and not only_looking:
         raise LabError(f"KVM can't be used: {trouble}")
     return name, f"as asked, but Plinth finds no VMX: {trouble}" if trouble else "as asked"
 
@@ -26,6 +29,11 @@ def start(name, config):
     """Start a machine in the named emulator."""
     config.directory.mkdir(parents=True, exist_ok=True)
     return EMULATORS[name](config)
+
+
+def show(name, config, port):
+    """The command that start() would run, as for a shell, the serial port connected to a port of ours."""
+    return shlex.join(map(str, COMMANDS[name](config, port)))
 
 
 def kernel_parameters(name, config):

@@ -19,25 +19,39 @@ GDB_PORT = 1234  # QEMU's -s
 
 def start_kvm(config):
     """Start a machine in QEMU on KVM."""
-    return start(config, "kvm", config.model or ("host" if kvm.trouble() else "host,+vmx"))
+    return start(config, kvm_words)
 
 
 def start_tcg(config):
     """Start a machine in QEMU's own emulator."""
-    return start(config, "tcg,thread=multi", config.model or "qemu64")
+    return start(config, tcg_words)
 
 
-def start(config, accelerator, model):
+def start(config, words):
     """Start a machine in QEMU."""
     listener, port = listen()
-    words = [
+    return Running(words(config, port), listener, config.directory)
+
+
+def kvm_words(config, port):
+    """The command of a machine on KVM, its serial port connected to a port of ours."""
+    return command_words(config, port, "kvm", config.model or ("host" if kvm.trouble() else "host,+vmx"))
+
+
+def tcg_words(config, port):
+    """The same in QEMU's own emulator."""
+    return command_words(config, port, "tcg,thread=multi", config.model or "qemu64")
+
+
+def command_words(config, port, accelerator, model):
+    """QEMU's command."""
+    return [
         PROGRAM, "-nodefaults", "-no-reboot", "-display", "none", "-vga", "std",
         "-machine", "q35", "-accel", accelerator, "-cpu", model, "-smp", config.cpus, "-m", config.memory,
         *firmware(config), *drive(config), *debugger(config),
         "-qmp", f"unix:{CONTROL},server=on,wait=off",
         "-chardev", f"socket,id=console,host=127.0.0.1,port={port}", "-serial", "chardev:console",
     ]
-    return Running(words, listener, config.directory)
 
 
 def firmware(config):
