@@ -278,7 +278,6 @@ static bool is_busy(void)
 void monitor_poll(void)
 {
     take_all_input();
-    serial_tick();
     guest_watch_poll();
     while (monitor_stopped() && !crash_in_progress()) {
         shootdown_catch_up(cpu_this());

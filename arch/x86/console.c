@@ -23,8 +23,9 @@ void console_yield_screen(void)
     screen_is_ours = false;
 }
 
-void console_seize_screen(void)
+void console_seize(void)
 {
+    serial_guest_has_ended();
     if (screen_is_ours)
         return;
     screen_is_ours = true;

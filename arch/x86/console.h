@@ -14,8 +14,9 @@ void console_set_screen(const struct framebuffer *mode, void *memory);
 /* The screen is the guest's from now on. */
 void console_yield_screen(void);
 
-/* For a report after that: the screen is cleared and lines go there again. In whatever mode the guest has put it. */
-void console_seize_screen(void);
+/* For a report after that: the screen is cleared and lines go there again, in whatever mode the guest has put it; and
+ * the serial line doesn't wait for the end of the guest's line. */
+void console_seize(void);
 
 /* Waits (bounded) until the UART has sent everything. */
 void console_flush(void);

@@ -57,7 +57,7 @@ static void claim(void)
     uint32_t expected = 0, me = cpu_index() + 1;
 
     if (__atomic_compare_exchange_n(&crashing, &expected, me, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-        console_seize_screen();
+        console_seize();
         return;
     }
     if (expected == me)

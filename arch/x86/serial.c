@@ -10,24 +10,37 @@
  */
 #include "arch/x86/serial.h"
 
+#include "arch/x86/clock.h"
 #include "arch/x86/instr.h"
 #include "lib/string.h"
 
-enum { LOCK_SPINS_MAX = 1000000 };
+enum { LOCK_SPINS_MAX = 1000000, TICK_MS = 40 };
 
 static struct uart uart;
 static enum console_owner owner;
 static struct serial_mux mux;
 static uint8_t enabled; /* the real IER */
 static bool locked;
+static uint32_t emitted; /* bytes, by who has the lock: it lives */
+static uint64_t next_tick;
 
-/* False if another CPU has held the lock all the time: it may have died with it, and what comes now may tell why. */
+/*
+ * False if another CPU has held the lock for long and got nothing done: it may have died with it, and what comes now
+ * may tell why. At 115200 baud 4 KiB take a third of a second, so time alone says nothing.
+ */
 static bool lock(void)
 {
+    uint32_t seen = __atomic_load_n(&emitted, __ATOMIC_RELAXED);
+
     for (unsigned spins = 0; spins < LOCK_SPINS_MAX; spins++) {
+        uint32_t last = seen;
+
         if (!__atomic_exchange_n(&locked, true, __ATOMIC_ACQUIRE))
             return true;
         cpu_pause();
+        seen = __atomic_load_n(&emitted, __ATOMIC_RELAXED);
+        if (seen != last)
+            spins = 0;
     }
     return false;
 }
@@ -41,6 +54,7 @@ static void unlock(bool have_lock)
 void mux_emit(char byte)
 {
     uart_put(&uart, byte);
+    __atomic_store_n(&emitted, emitted + 1, __ATOMIC_RELAXED);
 }
 
 bool mux_can_emit(void)
@@ -55,8 +69,7 @@ void serial_init(struct console_words words)
     if (words.port)
         uart_init(&uart, words.port);
     uart.keeps = words.owner != CONSOLE_PASSTHROUGH;
-    mux.fixed = words.owner != CONSOLE_SHARED;
-    mux.monitor_has_keys = words.owner == CONSOLE_OWN;
+    mux_init(&mux, words.owner == CONSOLE_SHARED, words.owner == CONSOLE_OWN);
     if (words.owner == CONSOLE_SHARED && uart.present)
         uart16550_init(&mux.guest, inb(uart.port + UART_MODEM_STATUS));
 }
@@ -85,7 +98,7 @@ uint16_t serial_port(void)
 
 bool serial_has_listener(void)
 {
-    return mux.monitor_has_keys;
+    return __atomic_load_n(&mux.monitor_has_keys, __ATOMIC_RELAXED);
 }
 
 void serial_call_monitor(void)
@@ -173,7 +186,7 @@ void serial_guest_starts(void)
 {
     bool have_lock = lock();
 
-    mux.guest_runs = owner == CONSOLE_SHARED;
+    mux.rows.guest_runs = owner == CONSOLE_SHARED;
     outb(uart.port + UART_MODEM_CONTROL, MCR_DTR | MCR_RTS | MCR_OUT2);
     unlock(have_lock);
 }
@@ -182,7 +195,7 @@ void serial_write(const char *text, size_t length)
 {
     bool have_lock = lock();
 
-    mux_log(&mux, text, length);
+    rows_log(&mux.rows, text, length);
     unlock(have_lock);
 }
 
@@ -198,8 +211,18 @@ void serial_set_row(const char *row, const char *echo)
 {
     bool have_lock = lock();
 
-    mux_set_row(&mux, row ? row : "", row ? strlen(row) : 0, echo);
+    rows_set_monitor(&mux.rows, row ? row : "", row ? strlen(row) : 0, echo);
     unlock(have_lock);
+}
+
+static void tick(void)
+{
+    uint64_t now = rdtsc();
+
+    if (now < next_tick)
+        return;
+    next_tick = now + clock_tsc_khz() * TICK_MS;
+    rows_tick(&mux.rows);
 }
 
 enum mux_input serial_read(uint8_t *byte)
@@ -212,16 +235,17 @@ enum mux_input serial_read(uint8_t *byte)
     have_lock = lock();
     drain();
     finish();
+    tick();
     input = mux_take(&mux, byte);
     unlock(have_lock);
     return input;
 }
 
-void serial_tick(void)
+void serial_guest_has_ended(void)
 {
     bool have_lock = lock();
 
-    mux_tick(&mux);
+    rows_guest_has_ended(&mux.rows);
     unlock(have_lock);
 }
 
@@ -229,7 +253,7 @@ void serial_flush(void)
 {
     bool have_lock = lock();
 
-    mux_flush(&mux);
+    rows_flush(&mux.rows);
     unlock(have_lock);
     uart_flush(&uart);
 }

@@ -34,8 +34,8 @@ void serial_guest_starts(void);
 /* Its accesses to the emulated UART; `reg` is 0 to 7. */
 uint8_t serial_guest_read(unsigned reg);
 void serial_guest_write(unsigned reg, uint8_t value);
-/* Some tenths of a second have passed. */
-void serial_tick(void);
+/* A report comes: nobody waits for the end of the guest's line any longer. */
+void serial_guest_has_ended(void);
 
 /* ---- for the monitor ---- */
 
@@ -45,7 +45,7 @@ bool serial_has_listener(void);
 /* Gives it the keys, whoever has them. */
 void serial_call_monitor(void);
 
-/* One byte for the monitor. */
+/* One byte for the monitor. To be called often: time is kept here for who waits for the end of the guest's line. */
 enum mux_input serial_read(uint8_t *byte);
 
 /* Text for who talks to the monitor, "\n" as it is on a terminal: past the log. */

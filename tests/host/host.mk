@@ -24,6 +24,7 @@ PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
 	arch/x86/font.c \
 	arch/x86/framebuffer.c \
 	arch/x86/guest_walk.c \
+	arch/x86/mux_rows.c \
 	arch/x86/serial_mux.c \
 	arch/x86/uart16550.c \
 	arch/x86/mitigations.c \
@@ -103,6 +104,10 @@ $(BUILD)/host/fake-fuzz/%.c.o: %.c tests/host/host.mk
 # Not what is to be covered: the fake machine itself, and beside it the pure code, which has fuzz targets of its own.
 $(BUILD)/host/fake-fuzz/tests/%: HOST_FUZZ = $(HOST_ASAN)
 
+$(BUILD)/host/fake-tsan/%.c.o: %.c tests/host/host.mk
+	@mkdir -p $(dir $@)
+	$(HOSTCC) -Itests/fake $(HOST_CFLAGS) $(HOST_TSAN) -c -o $@ $<
+
 $(BUILD)/host/plain/%.c.o: %.c tests/host/host.mk
 	@mkdir -p $(dir $@)
 	$(CLANG) $(HOST_CFLAGS) $(HOST_ASAN) -c -o $@ $<
@@ -143,6 +148,10 @@ $(BUILD)/host/test_vmx_decode $(BUILD)/host/test_exits: $(BUILD)/host/%: $(BUILD
 
 $(BUILD)/host/test_%: $(BUILD)/host/asan/tests/host/test_%.c.o $(BUILD)/host/libpure.a
 	$(HOSTCC) $(HOST_ASAN) -o $@ $^ $(HOST_LINK) -lcmocka -lpthread
+
+# It is the machine itself, for what has no other fake.
+$(BUILD)/host/tsan_serial: $(BUILD)/host/fake-tsan/tests/host/tsan_serial.c.o $(call host_objects,fake-tsan,arch/x86/serial.c arch/x86/uart.c) $(BUILD)/host/libpure-tsan.a
+	$(HOSTCC) $(HOST_TSAN) -o $@ $^ -lcmocka -lpthread
 
 $(BUILD)/host/tsan_%: $(BUILD)/host/tsan/tests/host/tsan_%.c.o $(BUILD)/host/libpure-tsan.a
 	$(HOSTCC) $(HOST_TSAN) -o $@ $^ -lcmocka -lpthread

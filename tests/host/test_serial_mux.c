@@ -2,6 +2,7 @@
 #include "tests/host/support.h"
 
 #include "arch/x86/serial_mux.h"
+#include "tests/host/terminal_model.h"
 
 enum { LINE_MAX = 1 << 20 };
 
@@ -30,7 +31,7 @@ static int setup(void **state)
     memset(&m, 0, sizeof(m));
     uart16550_init(&m.guest, 0);
     uart16550_write(&m.guest, UART_INTERRUPT_IDENT, FCR_ENABLE);
-    m.guest_runs = true;
+    m.rows.guest_runs = true;
     line_length = 0;
     line[0] = '\0';
     room = LINE_MAX;
@@ -83,7 +84,7 @@ static void shown(const char *text)
 
 static void log_text(const char *text)
 {
-    mux_log(&m, text, strlen(text));
+    rows_log(&m.rows, text, strlen(text));
 }
 
 static void lines_are_not_mixed(void **state)
@@ -99,20 +100,78 @@ static void lines_are_not_mixed(void **state)
     shown(" a line\r\nplinth: second\r\nplinth: third\r\nnext");
 }
 
+static void tick(void)
+{
+    rows_tick(&m.rows);
+}
+
+/* Its line comes once more when it goes on, or when it goes on being silent. */
 static void a_silent_guest_is_not_waited_for(void **state)
 {
     (void)state;
     guest("login: \x1b[6n\x1b[1;31mred\x1b[K");
     log_text("something\n");
     shown("login: \x1b[6n\x1b[1;31mred\x1b[K");
-    mux_tick(&m);
+    tick();
     shown("");
-    mux_tick(&m);
-    shown("\r\nplinth: something\r\nlogin: \x1b[1;31mred");
+    tick();
+    shown("\r\nplinth: something\r\n");
+    tick();
+    shown("login: \x1b[1;31mred");
     guest("\r\nold\rnew");
     log_text("more\n");
-    mux_flush(&m);
-    shown("\r\nold\rnew\r\nplinth: more\r\nnew");
+    rows_flush(&m.rows);
+    shown("\r\nold\rnew\r\nplinth: more\r\n");
+    guest("er");
+    shown("newer");
+}
+
+static void a_line_that_lacks_only_its_end_comes_once(void **state)
+{
+    (void)state;
+    guest("whole");
+    log_text("something\n");
+    rows_flush(&m.rows);
+    log_text("more\n");
+    shown("whole\r\nplinth: something\r\nplinth: more\r\n");
+    guest("\r\nnext\r\nwhole\r");
+    shown("next\r\nwhole\r");
+    type("\x01"
+         "c");
+    rows_set_monitor(&m.rows, "> ", 2, "\r> ");
+    shown("\r\n\r> ");
+    guest("\nanother\r\n");
+    shown("\r\x1b[Kanother\r\n> ");
+}
+
+static void a_guest_without_a_line_feed_is_not_waited_for(void **state)
+{
+    char row[ROWS_GUEST + 1] = {0};
+
+    (void)state;
+    memset(row, 'x', ROWS_GUEST);
+    guest(row);
+    shown(row);
+    for (unsigned i = 0; i < ROWS_TICKS_MAX; i++) {
+        guest("y");
+        shown("y");
+        if (!i)
+            log_text("something\n");
+        tick();
+    }
+    shown("\r\nplinth: something\r\n");
+    guest("end\r\n"); /* its beginning was too long to be kept */
+    shown("end\r\n");
+}
+
+static void a_report_waits_for_nobody(void **state)
+{
+    (void)state;
+    guest("half");
+    log_text("before\n");
+    rows_guest_has_ended(&m.rows);
+    log_text("report\n");
+    shown("half\r\nplinth: before\r\nplinth: report\r\n");
 }
 
 static void too_much_to_wait_with(void **state)
@@ -126,14 +185,14 @@ static void too_much_to_wait_with(void **state)
     guest("begun");
     for (unsigned i = 0; i < 10; i++)
         log_text(text);
-    mux_flush(&m);
-    assert_int_equal(line_length, 5 + 2 * 3 + 10 * (8 + 1001) + 3 * 5);
+    rows_flush(&m.rows);
+    assert_int_equal(line_length, 5 + 2 + 10 * (8 + 1001));
 }
 
 static void keys_change_over(void **state)
 {
     (void)state;
-    mux_set_row(&m, "> ", 2, "\r> ");
+    rows_set_monitor(&m.rows, "> ", 2, "\r> ");
     shown("");
     type("abc\x01\x01"
          "d\x01z");
@@ -143,6 +202,9 @@ static void keys_change_over(void **state)
     shown("prompt$ ");
     type("\x01"
          "cinfo");
+    shown("");
+    tick();
+    tick();
     shown("\r\n> ");
     monitor_gets("info");
     guest_gets("");
@@ -150,13 +212,15 @@ static void keys_change_over(void **state)
     shown("\r\x1b[Kprompt$ and a line\r\n> ");
     log_text("log\n");
     shown("\r\x1b[Kplinth: log\r\n> ");
-    mux_set_row(&m, "", 0, "\r\n");
+    rows_set_monitor(&m.rows, "", 0, "\r\n");
     mux_talk(&m, "an answer\n");
-    mux_set_row(&m, "> ", 2, "> ");
+    rows_set_monitor(&m.rows, "> ", 2, "> ");
     shown("\r\nan answer\r\n> ");
     type("\x01"
          "c");
-    shown("\r\x1b[Kbegun");
+    shown("\r\x1b[K");
+    guest("!");
+    shown("begun!");
     type("x");
     guest_gets("x");
 }
@@ -198,43 +262,109 @@ static void a_guest_that_does_not_read_loses_the_last(void **state)
     monitor_gets("!");
 }
 
-/* Whatever happens: the guest's bytes come out all, in order, and each line of the log whole. */
+/* ---- random runs ---- */
+
+enum { STEPS = 60000 };
+
+/* The monitor: it shows its prompt and what is typed, and answers a return. */
+static void run_monitor(unsigned *answers)
+{
+    char text[TERMINAL_TEXT];
+    uint8_t byte;
+
+    while (mux_take(&m, &byte) == MUX_BYTE) {
+        if (byte == '\r') {
+            rows_set_monitor(&m.rows, "", 0, "\r\n");
+            snprintf(text, sizeof(text), "ANSWER %u\n", (*answers)++);
+            mux_talk(&m, text);
+            rows_set_monitor(&m.rows, "> ", 2, "> ");
+        } else {
+            rows_set_monitor(&m.rows, "> x", 3, m.rows.monitor_length == 2 ? "x" : "");
+        }
+    }
+}
+
+/* The guest's next byte, if its UART has room for it. */
+static void guest_goes_on(unsigned *number, unsigned *at)
+{
+    char text[TERMINAL_TEXT];
+
+    if (m.guest.sent_count == UART16550_FIFO)
+        return;
+    terminal_guest_line(*number, text);
+    strcat(text, *number % 3 ? "\r\n" : "\r\r\n");
+    uart16550_write(&m.guest, UART_DATA, (uint8_t)text[(*at)++]);
+    if (!text[*at]) {
+        ++*number;
+        *at = 0;
+    }
+}
+
+struct happens {
+    unsigned log, change, type, tick; /* once in so many steps; 0: never */
+};
+
+static bool now(uint64_t *seed, unsigned once_in)
+{
+    return once_in && random_below(seed, once_in) == 0;
+}
+
+/* Whatever happens: each line of the guest's comes once, whole and in order, and so do the log's and the monitor's. */
+static struct terminal run_at_random(uint64_t seed, struct happens happens)
+{
+    struct terminal t = {0};
+    unsigned number = 0, at = 0, logs = 0, answers = 0;
+    char text[TERMINAL_TEXT];
+
+    setup(NULL);
+    rows_set_monitor(&m.rows, "> ", 2, "");
+    for (unsigned step = 0; step < STEPS || at || m.guest.sent_count; step++) {
+        room = (unsigned)random_below(&seed, 20);
+        if (random_below(&seed, 2))
+            guest_goes_on(&number, &at);
+        if (now(&seed, happens.log)) {
+            snprintf(text, sizeof(text), "LOG %u\n", logs++);
+            log_text(text);
+        }
+        if (now(&seed, happens.change))
+            type("\x01"
+                 "c");
+        if (now(&seed, happens.type) && m.monitor_has_keys)
+            type(random_below(&seed, 4) ? "x" : "\r");
+        if (now(&seed, happens.tick))
+            rows_tick(&m.rows);
+        run_monitor(&answers);
+        mux_pump(&m);
+        terminal_shows(&t, line);
+        line_length = 0;
+        line[0] = '\0';
+    }
+    rows_flush(&m.rows);
+    terminal_shows(&t, line);
+    assert_int_equal(t.guest_lines, number);
+    assert_int_equal(t.logs, logs);
+    assert_int_equal(t.answers, answers);
+    return t;
+}
+
 static void nothing_is_lost(void **state)
 {
-    uint64_t seed = 42;
-    unsigned sent = 0, seen = 0, logged = 0;
-
     (void)state;
-    for (unsigned step = 0; step < 100000; step++) {
-        room = (unsigned)random_below(&seed, 20);
-        if (random_below(&seed, 2) && m.guest.sent_count < UART16550_FIFO) {
-            char byte = (char)('a' + sent % 26);
+    for (unsigned seed = 0; seed < 10; seed++) {
+        assert_int_equal(run_at_random(seed, (struct happens){.log = 50, .change = 200, .type = 20}).doubled, 0);
+        assert_int_equal(run_at_random(seed, (struct happens){.log = 20, .change = 5, .type = 5}).doubled, 0);
+        run_at_random(seed, (struct happens){.log = 50, .change = 200, .type = 20, .tick = 2});
+    }
+}
 
-            if (random_below(&seed, 30) == 0)
-                byte = '\n';
-            else
-                sent++;
-            uart16550_write(&m.guest, UART_DATA, (uint8_t)byte);
-        }
-        if (random_below(&seed, 200) == 0) {
-            log_text("LOG\n");
-            logged++;
-        }
-        mux_pump(&m);
+/* A guest that goes on is always waited for. */
+static void no_line_is_cut(void **state)
+{
+    (void)state;
+    for (unsigned seed = 0; seed < 10; seed++) {
+        assert_int_equal(run_at_random(seed, (struct happens){.log = 50}).fragments, 0);
+        assert_int_equal(run_at_random(seed, (struct happens){.log = 100, .change = 30}).fragments, 0);
     }
-    room = 100;
-    guest("\n");
-    for (const char *at = line; *at; at++) {
-        if (!strncmp(at, "plinth: LOG\r\n", 13)) {
-            assert_true(at == line || at[-1] == '\n');
-            at += 12;
-            logged--;
-        } else if (*at != '\n' && *at != '\r') {
-            assert_int_equal(*at, 'a' + seen++ % 26);
-        }
-    }
-    assert_int_equal(seen, sent);
-    assert_int_equal(logged, 0);
 }
 
 int main(void)
@@ -242,11 +372,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(lines_are_not_mixed, setup),
         cmocka_unit_test_setup(a_silent_guest_is_not_waited_for, setup),
+        cmocka_unit_test_setup(a_line_that_lacks_only_its_end_comes_once, setup),
+        cmocka_unit_test_setup(a_guest_without_a_line_feed_is_not_waited_for, setup),
+        cmocka_unit_test_setup(a_report_waits_for_nobody, setup),
         cmocka_unit_test_setup(too_much_to_wait_with, setup),
         cmocka_unit_test_setup(keys_change_over, setup),
         cmocka_unit_test_setup(breaks_and_errors_go_to_who_is_asked, setup),
         cmocka_unit_test_setup(a_guest_that_does_not_read_loses_the_last, setup),
         cmocka_unit_test_setup(nothing_is_lost, setup),
+        cmocka_unit_test_setup(no_line_is_cut, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
