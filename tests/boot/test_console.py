@@ -60,8 +60,7 @@ def test_hung_guest_by_the_same_line(directory):
 
 def test_change_over_in_mid_output(directory):
     """While the guest writes: to the monitor and back, again and again; every line of both is whole, none is lost."""
-    lines = 800
-    with start(directory, f"test=chatter lines={lines}") as machine:
+    with start(directory, "test=chatter lines=100000") as machine:
         assert machine.wait(60, "chatter: 00000010"), harness.tail(machine)
         for turn in range(4):
             machine.write(b"xyz"[turn % 3:turn % 3 + 1])
@@ -71,8 +70,10 @@ def test_change_over_in_mid_output(directory):
             assert machine.wait(SECONDS, r"^Plinth 0\.\d, 2 CPUs; console=com1,mux$"), harness.tail(machine)
             assert machine.wait(SECONDS, PROMPT)
             machine.write(TO_GUEST)
+        machine.write(b"!")
         assert machine.wait_end(60), harness.tail(machine)
-        assert numbers(machine.text) == list(range(lines))
+        found = numbers(machine.text)
+        assert found == list(range(len(found)))
 
 
 @pytest.mark.full
