@@ -46,10 +46,10 @@ enum exit_action triple_fault_exit(void)
     reset_with_report("triple fault in the guest");
 }
 
-static enum exit_action handle_exception(const struct vm_exit *exit)
+/* Only asked for while stepping; it cancelled the step and belongs to the guest. */
+static enum exit_action handle_exception(void)
 {
-    /* only asked for while stepping; it cancelled the step and belongs to the guest */
-    vcpu_inject_exception(exit->exception.vector, exit->exception.has_error, exit->exception.error);
+    vcpu_reflect_exception();
     return ACTION_RESUME;
 }
 
@@ -104,7 +104,7 @@ enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit)
     case VM_EXIT_NMI_WINDOW:
         return handle_nmi_window();
     case VM_EXIT_EXCEPTION:
-        return handle_exception(exit);
+        return handle_exception();
     case VM_EXIT_PORT:
         return port_exit(regs, exit);
     case VM_EXIT_POLL:

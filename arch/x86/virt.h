@@ -54,11 +54,6 @@ struct vm_exit {
             uint64_t address; /* guest-physical */
             bool read, write, execute;
         } memory;
-        struct {
-            uint8_t vector;
-            bool has_error;
-            uint32_t error;
-        } exception;
         uint8_t startup_vector;
         struct {
             uint16_t number;
@@ -165,8 +160,8 @@ void vcpu_block_nmis(bool block); /* until the guest's next IRET */
  * their sake then runs natively when it is executed again. */
 void vcpu_show_cr0(uint64_t value);
 
-void vcpu_inject_nmi(void); /* now if it can be taken, else as soon as it can */
-void vcpu_inject_exception(uint8_t vector, bool has_error, uint32_t error);
+void vcpu_inject_nmi(void);        /* now if it can be taken, else as soon as it can */
+void vcpu_reflect_exception(void); /* VM_EXIT_EXCEPTION: the guest gets it after all, as if it had not exited */
 void vcpu_inject_fault(uint8_t vector, uint32_t error, uint64_t cr2); /* a fault with an error code, EFLAGS.RF set */
 void vcpu_inject_task_trap(void);                                     /* the #DB of a TSS's T flag */
 

@@ -138,6 +138,46 @@ static void unreadable(void)
     write_cr3(read_cr3());
 }
 
+/* Under the guest's own breakpoint and single step a watched access ends in the #DB that it ends in anywhere. */
+static void debugged(void)
+{
+    static const uint8_t store[] = {0x48, 0x89, 0x03, 0x90}; /* mov rax, (rbx); nop */
+    struct exec exec;
+
+    for (unsigned i = 0; i < 4; i++) {
+        exec_prepare(&exec, RING0, store, sizeof(store));
+        exec.frame.rbx = WRITTEN;
+        exec.frame.rflags |= i & 1 ? (uint64_t)RFLAGS_TF : 0;
+        write_dr6(0xffff0ff0);
+        write_dr1(WRITTEN);
+        write_dr7(i & 2 ? 0x900408 : 0x900400); /* G1 or not; 4 bytes, written */
+        exec_run(&exec);
+        write_dr7(0x400);
+        observe("breakpoint %u, TF %u: %s dr6 %llx", i >> 1, i & 1, exec_outcome(&exec).text, (ull)read_dr6());
+    }
+}
+
+/* Instructions that raise an exception of their own, whose last byte lies outside of the page that is watched. */
+static void straddling(void)
+{
+    static const struct {
+        const char *name;
+        uint8_t code[2];
+    } forms[] = {{"int3", {0x2e, 0xcc}}, {"int1", {0x2e, 0xf1}}, {"ud0", {0x0f, 0xff}}, {"into", {0x2e, 0xce}}};
+    struct exec exec;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(forms); i++) {
+        exec_prepare(&exec, RING0, forms[i].code, sizeof(forms[i].code));
+        exec.code = exec.frame.rip = EXECUTED + 4095;
+        exec.size = 0;
+        memcpy(at_address(exec.code), forms[i].code, sizeof(forms[i].code));
+        write_dr6(0xffff0ff0);
+        exec_run(&exec);
+        observe("%s out of the page: %s at +%llx dr6 %llx", forms[i].name, exec_outcome(&exec).text,
+                (ull)(exec.frame.rip - exec.code), (ull)read_dr6());
+    }
+}
+
 static volatile uint64_t turns;
 static volatile bool enough;
 
@@ -205,7 +245,9 @@ void test_watch(void)
     every_access(WRITTEN + 4096 - 4);
     every_access(UNREADABLE);
     every_access(UNREADABLE + 4096 - 4);
+    debugged();
     executed();
+    straddling();
     unreadable();
     if (cpu_count > 1 && (cpu_at(1)->starts || smp_start(cpu_at(1))))
         withdrawn();

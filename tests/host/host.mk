@@ -75,7 +75,7 @@ fuzz-smoke: $(HOST_FUZZES) $(BUILD)/host/corpus ## fuzz each parser and the exit
 	@for fuzz in $(HOST_FUZZES); do \
 	    name=$${fuzz##*/fuzz_}; log=$(BUILD)/host/fuzz-$$name.log; \
 	    mkdir -p $(BUILD)/host/found/$$name $(BUILD)/host/corpus/$$name; \
-	    $$fuzz -seed=$(FUZZ_SEED) -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=5 -verbosity=0 \
+	    $$fuzz -seed=$(FUZZ_SEED) -runs=$(FUZZ_RUNS) -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=60 -verbosity=0 \
 	        -print_final_stats=1 -artifact_prefix=$(BUILD)/host/crash-$$name- \
 	        $(BUILD)/host/found/$$name $(BUILD)/host/corpus/$$name >$$log 2>&1 || { cat $$log; exit 1; }; \
 	    echo "ok    fuzz_$$name ($$(sed -n 's/^stat::number_of_executed_units: *//p' $$log) runs)"; \
@@ -143,7 +143,8 @@ $(BUILD)/host/libpure-tsan.a: $(HOST_TSAN_OBJECTS)
 	@rm -f $@ && ar rcs $@ $^
 
 # Those that use the fake machine
-$(BUILD)/host/test_vmx_decode $(BUILD)/host/test_exits: $(BUILD)/host/%: $(BUILD)/host/fake-asan/tests/host/%.c.o $(BUILD)/host/libfake.a $(BUILD)/host/libpure.a
+FAKE_TESTS := test_vmx_decode test_exits test_steps test_policies
+$(addprefix $(BUILD)/host/,$(FAKE_TESTS)): $(BUILD)/host/%: $(BUILD)/host/fake-asan/tests/host/%.c.o $(BUILD)/host/libfake.a $(BUILD)/host/libpure.a
 	$(HOSTCC) $(HOST_ASAN) -o $@ $^ -lcmocka -lpthread
 
 $(BUILD)/host/test_%: $(BUILD)/host/asan/tests/host/test_%.c.o $(BUILD)/host/libpure.a

@@ -5,8 +5,10 @@
 #include "arch/x86/vmx/vcpu.h"
 #include "arch/x86/vmx/vmcs.h"
 
+enum { DEBUGCTL_LBR = BIT(0), DEBUGCTL_BTF = BIT(1), DR7_GD = BIT(13) };
+
 /* 26.2.1.3: an error code is delivered only in protected mode; in real mode exceptions have none. */
-void vcpu_inject_exception(uint8_t vector, bool has_error, uint32_t error)
+static void inject_exception(uint8_t vector, bool has_error, uint32_t error)
 {
     has_error = has_error && vmread_natural(VMCS_GUEST_CR0) & CR0_PE;
     if (has_error)
@@ -22,7 +24,7 @@ void vcpu_inject_fault(uint8_t vector, uint32_t error, uint64_t cr2)
     if (vector == VECTOR_PF)
         write_cr2(cr2);
     vmwrite_natural(VMCS_GUEST_RFLAGS, vmread_natural(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
-    vcpu_inject_exception(vector, true, error);
+    inject_exception(vector, true, error);
 }
 
 /* 17.2.3, 17.3.1.5: an injection doesn't write DR6. */
@@ -31,7 +33,44 @@ void vcpu_inject_task_trap(void)
     const uint64_t bt = BIT(15);
 
     write_dr6(read_dr6() | bt);
-    vcpu_inject_exception(VECTOR_DB, false, 0);
+    inject_exception(VECTOR_DB, false, 0);
+}
+
+static bool is_software(uint32_t info)
+{
+    uint32_t type = info & INTERRUPTION_TYPE;
+
+    return type == INTERRUPTION_SOFTWARE_INTERRUPT || type == INTERRUPTION_SOFTWARE_EXCEPTION ||
+           type == INTERRUPTION_PRIVILEGED_SOFTWARE_EXCEPTION;
+}
+
+/* 27.1: a #DB that exits has written none of this, and an injection doesn't either (26.6.1.2); 17.2.3, 17.2.4, 17.4.1.
+ * The bits for bus locks and transactions are 0 in DR6 when they are 1 in the qualification (table 27-1). */
+static void finish_debug_exception(uint32_t info)
+{
+    const uint64_t active_low = BIT(11) | BIT(16);
+    uint64_t qualification = is_software(info) ? 0 : vmread_natural(VMCS_EXIT_QUALIFICATION); /* INT1 tells nothing */
+
+    write_dr6((read_dr6() | (qualification & ~active_low)) & ~(qualification & active_low));
+    vmwrite_natural(VMCS_GUEST_DR7, vmread_natural(VMCS_GUEST_DR7) & ~(uint64_t)DR7_GD);
+    vmwrite64(VMCS_GUEST_DEBUGCTL, vmread64(VMCS_GUEST_DEBUGCTL) & ~(uint64_t)(DEBUGCTL_LBR | DEBUGCTL_BTF));
+}
+
+/* With its own type: INT3, INTO and INT1 are injected as such, with their length, so that the handler returns behind
+ * them (26.6.1.1). */
+void vcpu_reflect_exception(void)
+{
+    uint32_t info = vmread32(VMCS_EXIT_INTERRUPTION_INFO);
+
+    if ((info & INTERRUPTION_VECTOR) == VECTOR_PF)
+        write_cr2(vmread_natural(VMCS_EXIT_QUALIFICATION));
+    if ((info & INTERRUPTION_VECTOR) == VECTOR_DB)
+        finish_debug_exception(info);
+    if (info & INTERRUPTION_ERROR_CODE)
+        vmwrite32(VMCS_ENTRY_EXCEPTION_ERROR_CODE, vmread32(VMCS_EXIT_INTERRUPTION_ERROR_CODE));
+    if (is_software(info))
+        vmwrite32(VMCS_ENTRY_INSTRUCTION_LENGTH, vmread32(VMCS_EXIT_INSTRUCTION_LENGTH));
+    vmwrite32(VMCS_ENTRY_INTERRUPTION_INFO, info & ~(uint32_t)INTERRUPTION_NMI_UNBLOCKING);
 }
 
 void vcpu_block_nmis(bool block)
@@ -71,8 +110,7 @@ void events_reinject(void)
         return;
     if (info & INTERRUPTION_ERROR_CODE)
         vmwrite32(VMCS_ENTRY_EXCEPTION_ERROR_CODE, vmread32(VMCS_IDT_VECTORING_ERROR_CODE));
-    if (type == INTERRUPTION_SOFTWARE_INTERRUPT || type == INTERRUPTION_SOFTWARE_EXCEPTION ||
-        type == INTERRUPTION_PRIVILEGED_SOFTWARE_EXCEPTION)
+    if (is_software(info))
         vmwrite32(VMCS_ENTRY_INSTRUCTION_LENGTH, vmread32(VMCS_EXIT_INSTRUCTION_LENGTH));
     if (type == INTERRUPTION_NMI)
         vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, vmread32(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint32_t)BLOCKING_BY_NMI);

@@ -16,7 +16,14 @@
 #include "arch/x86/vmx/vcpu.h"
 #include "arch/x86/vmx/vmcs.h"
 
-enum { DEBUGCTL_BTF = BIT(1), PENDING_DEBUG_BS = BIT(14), DB_QUALIFICATION_BS = BIT(14) };
+/* 24.4.2 "Pending debug exceptions", table 24-4, and table 27-1 share these bits. */
+enum {
+    DEBUG_BREAKPOINTS = 0xf,
+    DEBUG_BUS_LOCK = BIT(11),
+    PENDING_DEBUG_ENABLED = BIT(12), /* one of the breakpoints met is enabled in DR7 */
+    DEBUG_BS = BIT(14),
+};
+enum { DEBUGCTL_BTF = BIT(1) };
 
 static bool has_preemption_timer(void)
 {
@@ -76,7 +83,19 @@ static bool is_single_step(uint32_t reason)
 
     return reason == EXIT_EXCEPTION_OR_NMI && (info & INTERRUPTION_VECTOR) == VECTOR_DB &&
            (info & INTERRUPTION_TYPE) == INTERRUPTION_HARDWARE_EXCEPTION &&
-           vmread_natural(VMCS_EXIT_QUALIFICATION) & DB_QUALIFICATION_BS;
+           vmread_natural(VMCS_EXIT_QUALIFICATION) & DEBUG_BS;
+}
+
+/* The #DB that ended the step may have told of more than its end: breakpoints that the instruction's data has met. */
+static uint64_t other_traps(void)
+{
+    uint64_t traps = vmread_natural(VMCS_EXIT_QUALIFICATION) & (DEBUG_BREAKPOINTS | DEBUG_BUS_LOCK);
+    uint64_t dr7 = vmread_natural(VMCS_GUEST_DR7);
+
+    for (unsigned i = 0; i < 4; i++)
+        if (traps & BIT(i) && dr7 >> 2 * i & 3) /* Li, Gi */
+            traps |= PENDING_DEBUG_ENABLED;
+    return traps & PENDING_DEBUG_ENABLED ? traps : traps & ~(uint64_t)DEBUG_BREAKPOINTS;
 }
 
 static bool end_trap_flag(const struct vcpu *vcpu, uint32_t reason)
@@ -92,9 +111,11 @@ static bool end_trap_flag(const struct vcpu *vcpu, uint32_t reason)
     vmwrite32(VMCS_EXCEPTION_BITMAP, 0);
     vmwrite64(VMCS_GUEST_DEBUGCTL, vcpu->step_saved.debugctl);
     pending = vmread_natural(VMCS_GUEST_PENDING_DEBUG) | vcpu->step_saved.pending_debug;
+    if (done)
+        pending |= other_traps();
     /* the guest steps itself too: it gets the #DB that we took */
     if (done && vcpu->step_saved.rflags & RFLAGS_TF && !(vcpu->step_saved.debugctl & DEBUGCTL_BTF))
-        pending |= PENDING_DEBUG_BS;
+        pending |= DEBUG_BS;
     vmwrite_natural(VMCS_GUEST_PENDING_DEBUG, pending);
     if (!done)
         vmwrite32(VMCS_GUEST_INTERRUPTIBILITY,

@@ -66,16 +66,6 @@ static bool decode_cr(const struct guest_regs *regs, struct vm_exit *out)
     return false; /* MOV from a control register: never asked for */
 }
 
-/* 27.1: an exception that exits has not written CR2 or DR6; the guest that gets it after all must find them written. */
-static void finish_exception(const struct vm_exit *exit)
-{
-    if (exit->exception.vector == VECTOR_PF)
-        write_cr2(exit->qualification);
-    if (exit->exception.vector != VECTOR_DB)
-        return;
-    write_dr6(read_dr6() | exit->qualification);
-}
-
 static void decode_exception(struct vm_exit *out)
 {
     uint32_t info = vmread32(VMCS_EXIT_INTERRUPTION_INFO);
@@ -86,10 +76,6 @@ static void decode_exception(struct vm_exit *out)
         return;
     }
     out->kind = VM_EXIT_EXCEPTION;
-    out->exception.vector = (uint8_t)info;
-    out->exception.has_error = info & INTERRUPTION_ERROR_CODE;
-    out->exception.error = out->exception.has_error ? vmread32(VMCS_EXIT_INTERRUPTION_ERROR_CODE) : 0;
-    finish_exception(out);
 }
 
 void vmx_decode_violation(uint32_t reason, struct vm_exit *out)
