@@ -8,6 +8,7 @@
 #include "arch/x86/instr.h"
 #include "arch/x86/regs.h"
 #include "lib/log.h"
+#include "lib/options.h"
 #include "lib/string.h"
 #include "mm/ept_dump.h"
 #include "mm/ept_execute.h"
@@ -37,18 +38,32 @@ static void unlock(void)
     __atomic_store_n(&busy, false, __ATOMIC_RELEASE);
 }
 
-static void log_types(void)
+/* Asked for with log=debug: a guest that writes its MTRRs all day would leave nothing else in the log. */
+static void log_types(uint64_t ticks)
 {
     char line[EPT_LINE_MAX];
 
+    if (options.log_level < LOG_DEBUG)
+        return;
+    log_debug("EPT: types changed, the shootdown took %lu ticks", ticks);
     for (uint64_t address = 0; ept_dump_line(guest_ept, &address, line);)
         log_debug("EPT: %s", line);
+}
+
+/* Lock held. */
+static void report_inexact(void)
+{
+    static unsigned reports;
+
+    if (++reports <= GUEST_REPORTS_MAX)
+        log_warning("cpu%u: the page pool ran out: some memory is uncached until the guest writes its MTRRs again%s",
+                    cpu_this()->index, reports == GUEST_REPORTS_MAX ? "; no more reports of that" : "");
 }
 
 static void apply(const struct mtrr_state *mtrr)
 {
     struct mtrr_state *next = &applied[!current];
-    uint64_t start;
+    uint64_t start, ticks;
     bool exact;
 
     *next = *mtrr;
@@ -56,15 +71,14 @@ static void apply(const struct mtrr_state *mtrr)
     if (second)
         exact &= ept_retype(second, next);
     if (!exact)
-        log_warning("cpu%u: the page pool ran out: some memory is uncached until the guest writes its MTRRs again",
-                    cpu_this()->index);
+        report_inexact();
     current = !current;
     start = rdtsc();
     shootdown();
-    log_debug("EPT: types changed, the shootdown took %lu ticks", rdtsc() - start);
+    ticks = rdtsc() - start;
     if (memory_merge())
         shootdown();
-    log_types();
+    log_types(ticks);
 }
 
 /*
