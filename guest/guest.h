@@ -18,14 +18,15 @@ struct guest_module {
 struct guest_source {
     struct range kernel;      /* physical: first module, the file as it was */
     const char *command_line; /* of the first module */
-    struct range initrd;      /* physical; empty if there is none */
+    struct range initrd;      /* physical: the first further module; empty if there is none */
     uint8_t chainload;        /* not 0: no kernel, but the boot sector of this disk of the BIOS, from 80H on */
     bool has_bios;            /* the firmware is no UEFI */
     bool serial;              /* the resident code may print on COM1 */
     const void *resident;     /* guest/bios_resident.S, from bios_resident_start on */
     uint64_t resident_size;
     const char *loader_name;                        /* Plinth's own */
-    struct guest_module modules[GUEST_MODULES_MAX]; /* for multiboot kernels: all but the first, in their order */
+    struct guest_module modules[GUEST_MODULES_MAX]; /* all but the first, in their order; for Linux, if more than one,
+                                                     * what its initrd is joined of */
     unsigned module_count;
     const void *rsdp_copy; /* the RSDP's first rsdp_size bytes, 20 or at least 36; NULL if unknown */
     uint32_t rsdp_size;

@@ -3,6 +3,7 @@
 
 #include "guest/bios.h"
 #include "guest/linux_header.h"
+#include "guest/linux_initrds.h"
 #include "guest/linux_params.h"
 #include "guest/linux_place.h"
 #include "guest/linux_setup.h"
@@ -98,6 +99,7 @@ bool linux_load(const struct guest_source *source, struct guest_entry *entry, st
 {
     const uint64_t size = range_size(source->kernel);
     struct mapped mapped = {.file = phys_map(source->kernel.start, size)};
+    struct guest_source joined = *source; /* with one initrd */
     struct linux_header header;
     struct linux_plan plan;
     struct bios_plan bios;
@@ -109,11 +111,14 @@ bool linux_load(const struct guest_source *source, struct guest_entry *entry, st
         return fail(error, "module 1 has no Linux setup header: check the file that module2 names");
     if (!linux_header_check(mapped.file, size, &header, error) ||
         !check_command_line(source->command_line, header.cmdline_size, error) ||
-        !linux_place(source, &header, header.needs_setup ? linux_setup_size(source) : linux_params_size(source), &plan,
+        !linux_initrds_place(source, &header, &joined.initrd, error) ||
+        !linux_place(&joined, &header, header.needs_setup ? linux_setup_size(source) : linux_params_size(source), &plan,
                      error) ||
-        (header.needs_setup && !prepare_setup(source, &plan, &bios, error)) || !map_all(source, &plan, &mapped, error))
+        (header.needs_setup && !prepare_setup(&joined, &plan, &bios, error)) ||
+        !map_all(&joined, &plan, &mapped, error))
         return false;
-    write_parameters(source, &header, &plan, &bios, &mapped, entry);
+    linux_initrds_join(source, joined.initrd);
+    write_parameters(&joined, &header, &plan, &bios, &mapped, entry);
     move_all(&header, &plan, &mapped);
     return true;
 }

@@ -199,12 +199,21 @@ def test_menu_without_entries(system, damage, message):
         assert "plinth" not in said.lower(), "a removed package's script must be silent"
 
 
-def test_menu_warns_of_early_initrds(system):
-    """Plinth loads one initrd, so one more is left out, with a word about it."""
+def test_menu_has_early_initrds(system):
+    """Microcode goes before the kernel's own initrd, each file as a module of its own; also if there is no other."""
     add_kernel(system, "6.1", "initrd.img-6.1")
+    add_kernel(system, "5.10")
     (system / "boot/intel-ucode.img").write_text("microcode")
-    _, said = menu(system)
-    assert "/boot/intel-ucode.img is left out of Plinth's entries" in said
+    (system / "boot/mine.img").write_text("more")
+    settings(system, "GRUB_EARLY_INITRD_LINUX_CUSTOM='mine.img none.img'")
+    text, said = menu(system)
+    found = entries(text)
+    early = ["module2 --nounzip /boot/intel-ucode.img", "module2 --nounzip /boot/mine.img"]
+    assert commands(found["plinth-gnulinux-6.1-advanced"], "module2")[1:] == [*early, "module2 --nounzip /boot/initrd.img-6.1"]
+    without = commands(found["plinth-gnulinux-5.10-advanced"], "module2")
+    assert without[1:] == early
+    assert " root=/dev/sda1 " in without[0], "UUID= needs an initrd that understands it"
+    assert "Found initrd image: /boot/intel-ucode.img /boot/mine.img /boot/initrd.img-6.1 (Plinth)" in said
 
 
 # ---- The package ----

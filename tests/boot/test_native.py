@@ -15,9 +15,19 @@ PROMPT = r"^/ # "
 
 def start(directory, firmware, options="", more=""):
     """Debian on Plinth in QEMU's own emulator, with a shell on its console."""
-    modules = [(kernel.fetch().vmlinuz, machines.command_line("", more)), (initramfs.build(), "")]
+    modules = [(kernel.fetch().vmlinuz, machines.command_line("", more)), (early_initrd(directory), ""), (initramfs.build(), "")]
     config = Config(directory=directory, firmware=firmware)
     return harness.start(image.plinth_entry(harness.PLINTH, options, modules), config, "qemu")
+
+
+def early_initrd(directory):
+    """An initrd that goes before the real one, as microcode does; its size is no multiple of 4."""
+    file, early = directory / "early", directory / "early.img"
+    file.write_text("from the early initrd\n")
+    initramfs.write_cpio(early, {"early": file})
+    with open(early, "ab") as archive:
+        archive.write(b"\0")
+    return early
 
 
 def ask(machine, command):
@@ -30,11 +40,12 @@ def ask(machine, command):
 
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])
 def test_native(firmware, directory):
-    """The reason, the loud line, Debian's prompt with all CPUs and all of the memory; on UEFI the firmware's variables too."""
+    """The reason, the loud line, Debian's prompt with all CPUs, all of the memory and both initrds; on UEFI the firmware's variables."""
     with start(directory, firmware, more="efi=runtime") as machine:
         assert machine.wait(SECONDS, PROMPT), "no prompt"
         boot = machine.text
         assert "processor\t: 1" in ask(machine, "cat /proc/cpuinfo")
+        assert "from the early initrd" in ask(machine, "cat /early"), "the initrds were not joined"
         if firmware == "uefi":
             ask(machine, "insmod /modules/efivarfs.ko; mount -t efivarfs none /sys/firmware/efi/efivars")
             assert "BootOrder-8be4df61-93ca-11d2-aa0d-00e098032b8c" in ask(machine, "ls /sys/firmware/efi/efivars")

@@ -97,8 +97,12 @@ static void fuzz_load(const uint8_t *config, const uint8_t *data, size_t size)
     source.memmap = &map;
     source.avoid[0] = pages(config + 14, PAGE_SIZE);
     source.avoid_count = config[4] >> 4 & 1;
+    if (config[4] & 32) {
+        source.modules[source.module_count++].range = source.initrd;
+        source.modules[source.module_count++].range = pages(config + 10, config[12] * 64 + 1);
+    }
     make_file(file, file_size, data, size);
-    if (range_overlaps(source.initrd, source.kernel))
+    if (range_overlaps(source.initrd, source.kernel) || range_overlaps(source.modules[1].range, source.kernel))
         return;
     if (!linux_load(&source, &entry, &error))
         return;
