@@ -4,7 +4,12 @@
  */
 #include "arch/x86/layout.h"
 
-#define PHYS(symbol) ((symbol) - VIRT_BASE + LOAD_BASE)
+/* A symbol's distance from the image's start, so from the address that we were loaded at: LOAD_BASE, unless the loader knew a
+ * better one (boot/header.S). */
+#define OFFSET(symbol) ((symbol) - VIRT_BASE)
+
+#define LOADER_MAGIC 0x36d76289
+#define LARGE_PAGE   0x200000
 
 #define CR0_PE   (1 << 0)
 #define CR0_NE   (1 << 5)
@@ -27,9 +32,22 @@ entry32:
     rdtsc                   /* the first thing measured: how long Plinth takes until the guest runs */
     movl %eax, %esi
     movl %edx, %edi
-    movl $PHYS(boot_stack_top), %esp
-
+    movl $LOAD_BASE, %ecx   /* of another loader nothing is known: boot_main() refuses it */
+    cmpl $LOADER_MAGIC, %ebp
+    jne 2f
+    leal 8(%ebx), %esp      /* there is no stack yet: the information's reserved second word is one for a moment */
+    call 1f
+1:  popl %ecx
+    subl $OFFSET(1b), %ecx
+2:  leal OFFSET(boot_stack_top)(%ecx), %esp
     pushl %ebx
+    pushl %esi
+    movl %ecx, %esi         /* where we were loaded */
+    movl %esi, OFFSET(load_base)(%esi)
+    leal OFFSET(bad_base_text)(%esi), %eax
+    testl $(LARGE_PAGE - 1), %esi
+    jnz refuse32
+
     movl $0x80000000, %eax  /* SDM vol. 2, CPUID: extended leaves, then long mode and NX in 0x80000001:EDX */
     cpuid
     cmpl $0x80000001, %eax
@@ -40,37 +58,43 @@ entry32:
     jnc no_long_mode
     btl $20, %edx
     jnc no_long_mode
-    popl %ebx
 
     /* identity map of 4 GiB, and VIRT_BASE to where we were loaded, in 2 MiB pages */
     pushl %edi
-    movl $PHYS(boot_pd), %edi
+    leal OFFSET(boot_pd)(%esi), %edi
     movl $PTE_LARGE, %eax
     movl $(4 * 512), %ecx
 1:  movl %eax, (%edi)
-    addl $0x200000, %eax
+    addl $LARGE_PAGE, %eax
     addl $8, %edi
     loop 1b
-    movl $PHYS(boot_pd_high), %edi
-    movl $(LOAD_BASE + PTE_LARGE), %eax
+    leal OFFSET(boot_pd_high)(%esi), %edi
+    leal PTE_LARGE(%esi), %eax
     movl $8, %ecx
 1:  movl %eax, (%edi)
-    addl $0x200000, %eax
+    addl $LARGE_PAGE, %eax
     addl $8, %edi
     loop 1b
     popl %edi
 
-    movl $(PHYS(boot_pd) + 0x0000 + PTE_TABLE), PHYS(boot_pdpt)
-    movl $(PHYS(boot_pd) + 0x1000 + PTE_TABLE), PHYS(boot_pdpt) + 8
-    movl $(PHYS(boot_pd) + 0x2000 + PTE_TABLE), PHYS(boot_pdpt) + 16
-    movl $(PHYS(boot_pd) + 0x3000 + PTE_TABLE), PHYS(boot_pdpt) + 24
-    movl $(PHYS(boot_pd_high) + PTE_TABLE), PHYS(boot_pdpt_high) + 510 * 8
-    movl $(PHYS(boot_pdpt) + PTE_TABLE), PHYS(boot_pml4)
-    movl $(PHYS(boot_pdpt_high) + PTE_TABLE), PHYS(boot_pml4) + 511 * 8
+    leal (OFFSET(boot_pd) + PTE_TABLE)(%esi), %eax
+    movl %eax, OFFSET(boot_pdpt)(%esi)
+    addl $0x1000, %eax
+    movl %eax, OFFSET(boot_pdpt + 8)(%esi)
+    addl $0x1000, %eax
+    movl %eax, OFFSET(boot_pdpt + 16)(%esi)
+    addl $0x1000, %eax
+    movl %eax, OFFSET(boot_pdpt + 24)(%esi)
+    leal (OFFSET(boot_pd_high) + PTE_TABLE)(%esi), %eax
+    movl %eax, OFFSET(boot_pdpt_high + 510 * 8)(%esi)
+    leal (OFFSET(boot_pdpt) + PTE_TABLE)(%esi), %eax
+    movl %eax, OFFSET(boot_pml4)(%esi)
+    leal (OFFSET(boot_pdpt_high) + PTE_TABLE)(%esi), %eax
+    movl %eax, OFFSET(boot_pml4 + 511 * 8)(%esi)
 
     movl $CR4_PAE, %eax
     movl %eax, %cr4
-    movl $PHYS(boot_pml4), %eax
+    leal OFFSET(boot_pml4)(%esi), %eax
     movl %eax, %cr3
     movl $MSR_EFER, %ecx
     rdmsr
@@ -78,11 +102,21 @@ entry32:
     wrmsr
     movl $(CR0_PG | CR0_WP | CR0_NE | CR0_PE), %eax
     movl %eax, %cr0
-    lgdt PHYS(boot_gdt_pointer)
-    ljmp $SELECTOR_CODE, $PHYS(entry64)
+    leal OFFSET(boot_gdt)(%esi), %eax
+    leal OFFSET(entry64)(%esi), %ecx
+    popl %esi
+    popl %ebx
+    pushl %eax
+    pushw $(.Lboot_gdt_end - boot_gdt - 1)
+    lgdt (%esp)
+    pushl $SELECTOR_CODE
+    pushl %ecx
+    lretl
 
 no_long_mode:
-    movl $PHYS(no_long_mode_text), %esi
+    leal OFFSET(no_long_mode_text)(%esi), %eax
+refuse32:
+    movl %eax, %esi
     movl $0xb8000, %edi
 2:  lodsb                   /* to VGA text and, without waiting for ever, to COM1 */
     testb %al, %al
@@ -105,15 +139,15 @@ no_long_mode:
 
 no_long_mode_text:
     .asciz "Plinth: this CPU has no 64-bit mode or no NX: Plinth needs an Intel CPU with VT-x and EPT (2010 or later); in QEMU use -cpu host\r\n"
+bad_base_text:
+    .asciz "Plinth: loaded at an address that is no multiple of 2 MiB, which its multiboot2 header asks for: update or replace the boot loader\r\n"
 
     .balign 8
 boot_gdt:
     .quad 0
     .quad 0x00af9b000000ffff /* 64-bit code */
     .quad 0x00cf93000000ffff /* data */
-boot_gdt_pointer:
-    .short boot_gdt_pointer - boot_gdt - 1
-    .long PHYS(boot_gdt)
+.Lboot_gdt_end:
 
     .code64
 entry64:
@@ -161,7 +195,9 @@ boot_move:
 
     .bss
     .balign 16
-    .globl boot_stack, boot_stack_top
+    .globl load_base, boot_stack, boot_stack_top
+load_base:
+    .quad 0
 boot_stack:
     .skip 16384
 boot_stack_top:

@@ -9,6 +9,7 @@
 #define TAG_ENTRY_ADDRESS       3
 #define TAG_FRAMEBUFFER         5
 #define TAG_MODULE_ALIGNMENT    6
+#define TAG_RELOCATABLE         10
 #define OPTIONAL 1
 
     .section .multiboot2, "ax"
@@ -32,6 +33,15 @@ header:
     .balign 8
     .short TAG_MODULE_ALIGNMENT, 0
     .long 8
+
+    /* Where something of the firmware lies at the linked address, as may be on UEFI, the loader is to find another one. A loader
+     * that doesn't know of this takes the linked one. */
+    .balign 8
+    .short TAG_RELOCATABLE, OPTIONAL
+    .long 24
+    .long 0x100000, 0xffffffff /* lowest and highest */
+    .long 0x200000             /* alignment: boot/entry.S maps it in 2 MiB pages */
+    .long 1                    /* the lower the better */
 
     /* Any mode will do. Without this tag GRUB leaves no screen at all on UEFI. */
     .balign 8

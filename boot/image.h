@@ -10,10 +10,12 @@ extern char image_start[], text_start[], text_end[], rodata_start[], rodata_end[
 /* The tables of entry.S; they stay where the image was loaded. */
 extern uint64_t boot_pml4[], boot_pdpt[], boot_pdpt_high[], boot_pd[], boot_pd_high[], boot_pd_screen[];
 
+extern const uint64_t load_base; /* the physical address that the image was loaded at: set by entry.S */
+
 /* Where such a boot-only object is in the identity map, whether or not the image has moved. */
 static inline void *image_boot_pointer(void *symbol)
 {
-    return (void *)((uint64_t)symbol - VIRT_BASE + LOAD_BASE);
+    return (void *)((uint64_t)symbol - VIRT_BASE + load_base);
 }
 
 void boot_move(void *to, const void *from, uint64_t bytes, uint64_t *high_pd, uint64_t to_physical, uint64_t pages);

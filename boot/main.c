@@ -99,6 +99,7 @@ static void start_consoles(void)
     if (!known)
         log_warning("%s", error.text);
     log_info("Plinth " PLINTH_VERSION ", loaded by %s", info.loader_name);
+    log_debug("Boot: loaded at %lx", load_base);
 }
 
 static bool check_modules(void)
@@ -241,7 +242,7 @@ static bool load_guest(void)
 /* What we run on, the block or the image where it was loaded, is ordinary RAM for the guest. */
 static noreturn void start_natively(void)
 {
-    const struct range loaded = {LOAD_BASE, (uint64_t)image_boot_pointer(load_end)};
+    const struct range loaded = {load_base, (uint64_t)image_boot_pointer(load_end)};
     struct error problem;
 
     if (options.chainload)
@@ -263,7 +264,7 @@ static noreturn void start_natively(void)
                                                "use GRUB's linux16 command"));
     console_flush();
     console_yield_screen();
-    native_start(&guest, moved_in ? block.range.start : LOAD_BASE);
+    native_start(&guest, moved_in ? block.range.start : load_base);
 }
 
 /* What only Plinth needs: without it the guest can still be started natively. */

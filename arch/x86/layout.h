@@ -10,7 +10,7 @@
 #pragma once
 
 #define VIRT_BASE 0xffffffff80000000
-#define LOAD_BASE 0x200000
+#define LOAD_BASE 0x200000 /* linked; it may be loaded elsewhere (boot/image.h) */
 
 #define CPU_BASE 0xffffffffc0000000
 #define CPU_SLOT 0x10000
