@@ -216,6 +216,18 @@ def test_menu_has_early_initrds(system):
     assert "Found initrd image: /boot/intel-ucode.img /boot/mine.img /boot/initrd.img-6.1 (Plinth)" in said
 
 
+def test_menu_warns_of_secure_boot(system):
+    """The entries are there for the day when it is off; nothing is said where it is."""
+    add_kernel(system, "6.1")
+    variable = system / "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+    variable.parent.mkdir(parents=True)
+    for on in (1, 0):
+        variable.write_bytes(bytes([6, 0, 0, 0, on]))
+        text, said = menu(system)
+        assert entries(text)
+        assert ("Secure Boot is on: GRUB won't start Plinth until it is off" in said) == bool(on)
+
+
 # ---- The package ----
 
 
