@@ -26,7 +26,8 @@ class Config:
     memory: int = 512  # MiB
     model: str = None  # the emulator's name for a CPU model
     ips: int = 50_000_000  # Bochs only: instructions per emulated second
-    firmware: str = "bios"  # QEMU only: "bios" or "uefi"
+    firmware: str = "bios"  # or "uefi"; in Bochs its boot entry needs lab/acpi_tables.py then
+    screen: bool = True  # QEMU only: a graphics card
     gdb: int = None  # QEMU only: the loopback port on which gdb may connect
     stopped: bool = False  # QEMU with gdb only: wait for it before the first instruction
     program: Path = None  # Bochs only: another version of it (lab/newer_bochs.py)

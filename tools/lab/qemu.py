@@ -46,7 +46,7 @@ def tcg_words(config, port):
 def command_words(config, port, accelerator, model):
     """QEMU's command."""
     return [
-        PROGRAM, "-nodefaults", "-no-reboot", "-display", "none", "-vga", "std",
+        PROGRAM, "-nodefaults", "-no-reboot", "-display", "none", "-vga", "std" if config.screen else "none",
         "-machine", "q35", "-accel", accelerator, "-cpu", model, "-smp", config.cpus, "-m", config.memory,
         *firmware(config), *drive(config), *debugger(config),
         "-qmp", f"unix:{CONTROL},server=on,wait=off",
