@@ -1,6 +1,8 @@
 """Reads a picture of the machine's screen back as text, by the font that Plinth draws it with (arch/x86/font.c)."""
 
 import re
+import struct
+import zlib
 
 from lab.paths import ROOT
 
@@ -24,6 +26,37 @@ def read_ppm(path):
     return width, height, data[len(data) - 3 * width * height:]
 
 
+def read_png(path):
+    """The same of a PNG of 8 bits a colour, as QEMU writes it (PNG specification, 5 and 9)."""
+    data = path.read_bytes()
+    packed, at = b"", 8
+    while at < len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind == b"IHDR":
+            width, height, depth, colour = struct.unpack_from(">IIBB", data, at + 8)
+            assert (depth, colour) == (8, 2), f"{path} has other pixels than red, green and blue of 8 bits"
+        if kind == b"IDAT":
+            packed += data[at + 8:at + 8 + length]
+        at += 12 + length
+    lines, size, pixels, above = zlib.decompress(packed), 1 + 3 * width, [], bytes(3 * width)
+    for begin in range(0, height * size, size):
+        above = unfilter(lines[begin], lines[begin + 1:begin + size], above)
+        pixels.append(above)
+    return width, height, b"".join(pixels)
+
+
+def unfilter(kind, line, above):
+    """A line's bytes from what is left of them when a guess by the bytes around is taken away."""
+    out = bytearray(line)
+    if kind == 0:
+        return bytes(out)
+    for i, byte in enumerate(line):
+        left, corner = (out[i - 3], above[i - 3]) if i >= 3 else (0, 0)
+        nearest = min((left, above[i], corner), key=lambda guess: abs(left + above[i] - corner - guess))
+        out[i] = byte + (left, above[i], (left + above[i]) // 2, nearest)[kind - 1] & 0xFF
+    return bytes(out)
+
+
 def cell(pixels, width, left, top):
     """The dots of the character at these pixels; None where there is something else than dots."""
     rows = []
@@ -39,7 +72,7 @@ def cell(pixels, width, left, top):
 
 def read(path):
     """The screen's lines; a character that the font lacks is shown as U+FFFD. A line that was wrapped is put together again."""
-    width, height, pixels = read_ppm(path)
+    width, height, pixels = read_png(path) if path.suffix == ".png" else read_ppm(path)
     glyphs = font()
     columns = min(width // CELL_WIDTH, COLUMNS_MAX)
     text = ""
