@@ -11,9 +11,10 @@
 #define aligned(n)             __attribute__((aligned(n)))
 #define printf_like(fmt, args) __attribute__((format(printf, fmt, args)))
 
-#define noinline    __attribute__((noinline))
-#define likely(x)   __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
+#define noinline      __attribute__((noinline))
+#define always_inline inline __attribute__((always_inline))
+#define likely(x)     __builtin_expect(!!(x), 1)
+#define unlikely(x)   __builtin_expect(!!(x), 0)
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -72,6 +72,11 @@ static const struct option table[] = {
     {"verw", CHOICES, "auto, on or off", CHOICE_AUTO, FIELD(verw)},
     {"scrub", CHOICES, "auto, on or off", CHOICE_AUTO, FIELD(scrub)},
     {"itlb_multihit", CHOICES, "auto, on or off", CHOICE_OFF, FIELD(multihit)},
+    {"statistics",
+     {[STATISTICS_COUNTS] = "counts", [STATISTICS_HISTOGRAM] = "histogram", [STATISTICS_OFF] = "off"},
+     "counts, histogram or off",
+     STATISTICS_COUNTS,
+     FIELD(statistics)},
     {"ledger", {[false] = "0", [true] = "1"}, "0 or 1", false, FIELD(ledger)},
     {"watch", {NULL}, "ADDRESS+LENGTH:RIGHTS, see README.md", 0, TEXT_FIELD(watch, "")},
     {"console", {NULL}, "", 0, TEXT_FIELD(console, "com1,passthrough")},
@@ -80,7 +85,7 @@ static const struct option table[] = {
 
 #define OPTION_NAMES                                                                                                   \
     "ap_start, on_crash, fallback, preflight, log, chainload, ramoops, serial, l1d_flush, verw, scrub, "               \
-    "itlb_multihit, ledger, watch, console and trace"
+    "itlb_multihit, statistics, ledger, watch, console and trace"
 
 struct options options;
 

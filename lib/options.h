@@ -14,6 +14,8 @@ enum chainload { CHAINLOAD_OFF, CHAINLOAD_HD0, CHAINLOAD_HD1, CHAINLOAD_HD2, CHA
 enum on_crash { ON_CRASH_RESET, ON_CRASH_HALT, ON_CRASH_MONITOR };
 
 enum l1d_flush { L1D_FLUSH_AUTO, L1D_FLUSH_NEVER, L1D_FLUSH_COND, L1D_FLUSH_ALWAYS };
+enum statistics { STATISTICS_COUNTS, STATISTICS_HISTOGRAM, STATISTICS_OFF };
+enum { STATISTICS_MODES = 3 };
 enum choice { CHOICE_AUTO, CHOICE_OFF, CHOICE_ON };
 
 struct options {
@@ -33,6 +35,8 @@ struct options {
     char trace[96];           /* trace=off|on[,REASON...] (arch/x86/vmx/trace.h) */
     char console[32];         /* console=WORDS, see arch/x86/console_words.h */
     bool ledger; /* ledger=0|1: list every CPUID bit and MSR that the guest sees otherwise than the machine has it */
+    /* statistics=counts|histogram|off: what is kept of each exit (arch/x86/vmx/statistics.h) */
+    enum statistics statistics;
 };
 
 extern struct options options;

@@ -1,9 +1,11 @@
 /* CPUID as the guest sees it: live from the CPU that asks, but for the bits in the table and Plinth's own leaves. */
+#include "arch/x86/clock.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/instr.h"
 #include "arch/x86/mitigations.h"
 #include "arch/x86/regs.h"
 #include "lib/log.h"
+#include "lib/options.h"
 #include "lib/string.h"
 #include "vmm/vmm.h"
 
@@ -43,7 +45,10 @@ enum {
     HYPERVISOR_MITIGATIONS = 0x40000002,
     HYPERVISOR_LAST = 0x4fffffff
 };
-enum { STATISTICS_FIRST = 0x40010000, STATISTICS_LAST = 0x4001ffff, ALL_CPUS = 0xffffffff, INTERFACE_VERSION = 1 };
+enum { STATISTICS_FIRST = 0x40010000, STATISTICS_LAST = 0x4001ffff, ALL_CPUS = 0xffffffff, INTERFACE_VERSION = 2 };
+/* Two buckets a leaf: 16 leaves a reason. */
+enum { BUCKETS_FIRST = 0x40020000, BUCKETS_LAST = 0x4002ffff, BUCKET_LEAVES = TICK_BUCKETS / 2 };
+enum { FEATURE_COUNTS = BIT(0), FEATURE_HISTOGRAM = BIT(1) };
 enum { EXTENDED_FIRST = 0x80000000 };
 enum { STRUCTURED_ECX_OSPKE = BIT(4) };
 
@@ -141,6 +146,38 @@ static struct cpuid_result statistics(uint32_t reason, uint32_t index)
     return (struct cpuid_result){(uint32_t)exits, (uint32_t)(exits >> 32), (uint32_t)ticks, (uint32_t)(ticks >> 32)};
 }
 
+static uint64_t bucket(uint32_t reason, unsigned log2, uint32_t index)
+{
+    uint64_t exits = 0;
+
+    if (index != ALL_CPUS)
+        return virt_tick_bucket(index, reason, log2);
+    for (uint32_t i = 0; i < cpu_count; i++)
+        exits += virt_tick_bucket(i, reason, log2);
+    return exits;
+}
+
+static struct cpuid_result buckets(uint32_t number, uint32_t index)
+{
+    uint32_t reason = number / BUCKET_LEAVES, log2 = number % BUCKET_LEAVES * 2;
+    uint64_t low = bucket(reason, log2, index), high = bucket(reason, log2 + 1, index);
+
+    return (struct cpuid_result){(uint32_t)low, (uint32_t)(low >> 32), (uint32_t)high, (uint32_t)(high >> 32)};
+}
+
+static uint32_t features(void)
+{
+    switch (options.statistics) {
+    case STATISTICS_COUNTS:
+        return FEATURE_COUNTS;
+    case STATISTICS_HISTOGRAM:
+        return FEATURE_COUNTS | FEATURE_HISTOGRAM;
+    case STATISTICS_OFF:
+        return 0;
+    }
+    return 0;
+}
+
 static struct cpuid_result mitigation_state(uint32_t index)
 {
     const struct mitigations *m = &mitigations;
@@ -151,7 +188,7 @@ static struct cpuid_result mitigation_state(uint32_t index)
     return (struct cpuid_result){state, 0, (uint32_t)flushes, (uint32_t)(flushes >> 32)};
 }
 
-/* docs/architecture.md, "Interface to the guest" */
+/* docs/guest-interface.md */
 static struct cpuid_result hypervisor_leaf(uint32_t leaf, uint32_t subleaf)
 {
     struct cpuid_result r = {0, 0, 0, 0};
@@ -162,12 +199,13 @@ static struct cpuid_result hypervisor_leaf(uint32_t leaf, uint32_t subleaf)
         memcpy(&r.ecx, "thPl", 4);
         memcpy(&r.edx, "inth", 4);
     } else if (leaf == HYPERVISOR_INFO) {
-        r.eax = INTERFACE_VERSION;
-        r.ecx = cpu_count;
+        r = (struct cpuid_result){INTERFACE_VERSION, features(), cpu_count, (uint32_t)clock_tsc_khz()};
     } else if (leaf == HYPERVISOR_MITIGATIONS) {
         r = mitigation_state(subleaf);
     } else if (leaf >= STATISTICS_FIRST && leaf <= STATISTICS_LAST) {
         r = statistics(leaf - STATISTICS_FIRST, subleaf);
+    } else if (leaf >= BUCKETS_FIRST && leaf <= BUCKETS_LAST) {
+        r = buckets(leaf - BUCKETS_FIRST, subleaf);
     }
     return r;
 }

@@ -62,13 +62,13 @@ static bool show_reason(uint32_t reason)
 {
     uint64_t most = 0;
 
-    for (unsigned log2 = 0; log2 < VIRT_TICK_BUCKETS; log2++)
+    for (unsigned log2 = 0; log2 < TICK_BUCKETS; log2++)
         if (bucket_of_all(reason, log2) > most)
             most = bucket_of_all(reason, log2);
     if (!most)
         return false;
     monitor_say("%s", virt_exit_name(reason) ? virt_exit_name(reason) : "?");
-    for (unsigned log2 = 0; log2 < VIRT_TICK_BUCKETS; log2++)
+    for (unsigned log2 = 0; log2 < TICK_BUCKETS; log2++)
         if (bucket_of_all(reason, log2))
             show_bar(log2, bucket_of_all(reason, log2), most);
     return true;
@@ -81,5 +81,5 @@ void monitor_show_ticks(void)
     for (uint32_t reason = 0; reason < EXIT_REASONS; reason++)
         any |= show_reason(reason);
     if (!any)
-        monitor_say("error: nothing is traced: start Plinth with trace=on, or trace=REASON,...");
+        monitor_say("error: there are no histograms: start Plinth with statistics=histogram");
 }

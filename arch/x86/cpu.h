@@ -28,11 +28,17 @@ struct guest_regs; /* arch/x86/virt.h */
 struct vmm_cpu;
 struct vcpu; /* the backend's; arch/x86/vmx/vcpu.h */
 
-/* Exits of one reason: how often, and TSC ticks spent on them in root mode. */
+/* Exits of one reason: how often, and TSC ticks spent on them in root mode. With statistics=histogram `exits` stays 0:
+ * how often they came is the sum of what the buckets hold. */
 struct exit_statistics {
     uint64_t exits, ticks;
 };
 enum { EXIT_REASONS = 78 };
+
+/* Bucket n of a reason counts its exits of 2^n ticks and more, and less than twice that. A page of the pool holds the
+ * buckets of 16 reasons. */
+enum { TICK_BUCKETS = 32, TICK_REASONS_A_PAGE = 4096 / (TICK_BUCKETS * 8) };
+enum { TICK_PAGES = (EXIT_REASONS + TICK_REASONS_A_PAGE - 1) / TICK_REASONS_A_PAGE };
 
 struct cpu {
     struct cpu *self;         /* offset 0: what GS:0 gives */
@@ -51,6 +57,7 @@ struct cpu {
     uint64_t gdt[5];
     struct tss tss;
     struct exit_statistics statistics[EXIT_REASONS];
+    uint64_t *ticks[TICK_PAGES]; /* statistics=histogram: the buckets */
 };
 
 _Static_assert(offsetof(struct cpu, slow_work) == CPU_OFFSET_SLOW_WORK, "vmx_enter.S");

@@ -208,9 +208,9 @@ void virt_trace_range(uint32_t cpu, uint64_t *first, uint64_t *end);
 /* One of them; false if it is being overwritten. Any CPU. */
 must_check bool virt_trace_get(uint32_t cpu, uint64_t number, struct virt_trace_entry *out);
 
-/* How many exits of a reason took 2^log2 ticks or more, and less than twice that. Any CPU. */
-enum { VIRT_TICK_BUCKETS = 32 };
-uint32_t virt_tick_bucket(uint32_t cpu, uint32_t reason, unsigned log2);
+/* How many exits of a reason took 2^log2 ticks or more, and less than twice that (arch/x86/cpu.h). 0 without
+ * statistics=histogram. Any CPU. */
+uint64_t virt_tick_bucket(uint32_t cpu, uint32_t reason, unsigned log2);
 
 /* Exits of one reason on one CPU so far, and TSC ticks spent on them. Any CPU. False: no such reason. */
 must_check bool virt_statistics(uint32_t cpu, uint32_t reason, uint64_t *exits, uint64_t *ticks);

@@ -19,13 +19,14 @@ class Measure:
     xmhf: str = ""
     jailhouse: str = ""
     cpus: int = 1
-    options: str = ""  # one of MITIGATIONS: measured on one CPU
+    options: str = ""  # one of VARIANTS: measured on one CPU
 
 
-# What is measured without them is measured once more with them.
+# What is measured without them is measured once more with each of these.
 PLAIN = "l1d_flush=never verw=off scrub=off"
-MITIGATIONS = ("l1d_flush=never verw=on scrub=on", "l1d_flush=cond verw=on scrub=off", "l1d_flush=always verw=on scrub=on",
-               f"{PLAIN} itlb_multihit=on")
+VARIANTS = ("l1d_flush=never verw=on scrub=on", "l1d_flush=cond verw=on scrub=off", "l1d_flush=always verw=on scrub=on",
+            f"{PLAIN} itlb_multihit=on", f"{PLAIN} statistics=off", f"{PLAIN} statistics=histogram",
+            f"{PLAIN} trace=on")
 
 MEASURES = (
     Measure("cpuid_0", "CPUID, leaf 0", 80, "cpuid_0", "426", "3698", "(109)"),
@@ -50,12 +51,18 @@ MEASURES = (
     Measure("lapic_write_started", "LAPIC write after all CPUs started", cpus=2),
     Measure("self_ipi_started", "IPI to self after all CPUs started", cpus=2),
     Measure("sipi_started", "SIPI at a restart", cpus=2),
-    Measure("cpuid_0", "CPUID with VERW and register scrub", 95, options=MITIGATIONS[0]),
-    Measure("rdmsr_feature_control", "RDMSR, the same", options=MITIGATIONS[0]),
-    Measure("cpuid_0", "CPUID with l1d_flush=cond and VERW", options=MITIGATIONS[1]),
-    Measure("first_touch", "first touch, the same", options=MITIGATIONS[1]),
-    Measure("cpuid_0", "CPUID with l1d_flush=always", options=MITIGATIONS[2]),
-    Measure("first_execute", "first execution in 2 MiB, which splits it (itlb_multihit=on)", options=MITIGATIONS[3]),
+    Measure("cpuid_0", "CPUID with VERW and register scrub", 95, options=VARIANTS[0]),
+    Measure("rdmsr_feature_control", "RDMSR, the same", options=VARIANTS[0]),
+    Measure("cpuid_0", "CPUID with l1d_flush=cond and VERW", options=VARIANTS[1]),
+    Measure("first_touch", "first touch, the same", options=VARIANTS[1]),
+    Measure("cpuid_0", "CPUID with l1d_flush=always", options=VARIANTS[2]),
+    Measure("first_execute", "first execution in 2 MiB, which splits it (itlb_multihit=on)", options=VARIANTS[3]),
+    Measure("cpuid_0", "CPUID with statistics=off", 77, options=VARIANTS[4]),
+    Measure("rdmsr_feature_control", "RDMSR, the same", options=VARIANTS[4]),
+    Measure("cpuid_0", "CPUID with statistics=histogram", 80, options=VARIANTS[5]),
+    Measure("rdmsr_feature_control", "RDMSR, the same", 120, options=VARIANTS[5]),
+    Measure("first_touch", "first touch, the same", 350, options=VARIANTS[5]),
+    Measure("cpuid_0", "CPUID with trace=on", options=VARIANTS[6]),
 )
 
 # Of the whole: (what, goal, BitVisor, XMHF64)

@@ -69,7 +69,7 @@ def check_interface(case, report):
     assert report.cpus == list(range(case.cpus))
     assert [line["cpu"] for line in report.stats] == [str(cpu) for cpu in range(case.cpus)]
     for line in report.stats:
-        assert (line["hypervisor"], line["signature"], line["version"]) == ("1", "PlinthPlinth", "1"), line
+        assert (line["hypervisor"], line["signature"], line["version"]) == ("1", "PlinthPlinth", "2"), line
         assert line["cpus"] == str(case.cpus), line
     assert report.exits_of(10) > 0, "no CPUID exit was counted"
     for cpu in range(case.cpus):

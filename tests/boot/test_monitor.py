@@ -141,7 +141,7 @@ def test_any_bytes_may_come(hung):
 def test_trace(directory):
     """trace=cpuid: the last exits are kept, and tools/plinth-trace makes Chrome's format of them; histograms of all reasons."""
     config = Config(directory=directory, cpus=1, memory=128, ignore_bad_msrs=False, com2=True)
-    with harness.start(machines.guest_on_plinth("test=boot,cpuid,msr,hang", "console=com2 trace=cpuid,nonsense"), config) as machine:
+    with harness.start(machines.guest_on_plinth("test=boot,cpuid,msr,hang", "console=com2 trace=cpuid,nonsense statistics=histogram"), config) as machine:
         monitor = Monitor(machine)
         assert 'option trace: "nonsense" is no exit reason' in machine.com2.text
         assert machine.wait(60, "= hang: spinning"), harness.tail(machine)

@@ -38,7 +38,7 @@ def test_shell(console, record_property):
     console.send("\x03")
     console.expect(PROMPT)
     console.sendline("plinth-stat")
-    console.expect(r"Plinth, interface version 1, 2 CPUs")
+    console.expect(r"Plinth, interface version 2, 2 CPUs")
     console.expect(r"CPUID +[1-9]")
     console.expect(PROMPT)
     console.sendline("poweroff")

@@ -40,8 +40,8 @@ extern const struct range fake_block;
 
 struct fake_setup {
     bool preemption_timer, monitor_trap_flag, invpcid, accessed_dirty;
-    bool serial;                           /* COM1 is shared, and polled */
-    uint8_t ap_start, on_crash, l1d_flush; /* as in struct options */
+    bool serial;                                       /* COM1 is shared, and polled */
+    uint8_t ap_start, on_crash, l1d_flush, statistics; /* as in struct options */
 };
 
 /* The machine as it is when the guest has made its first entry, CPU 1 waiting to be started. Once a process, as

@@ -256,6 +256,11 @@ uint32_t rdtsc_low(void)
     return (uint32_t)rdtsc();
 }
 
+uint64_t log2_floor(uint64_t value)
+{
+    return 63 - (uint64_t)__builtin_clzl(value | 1);
+}
+
 uint8_t inb(uint16_t port)
 {
     return (uint8_t)port;

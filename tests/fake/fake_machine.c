@@ -30,8 +30,11 @@ enum { POOL_PAGES = 600 };
 const struct range fake_block = {0x7fe00000, 0x80000000};
 
 /* vmx_enter.S: only their addresses count */
-char vmx_exit_entry[1], vmx_exit_entry_scrub[1], vmx_exit_entry_verw[1], vmx_exit_entry_scrub_verw[1],
-    vmx_exit_entry_flush[1], vmx_exit_entry_traced[1], vmx_step_exit_entry[1], vmx_resume_slow[1], vmx_launch_begin[1],
+static char exit_entries[STATISTICS_MODES][1];
+const char *const vmx_exit_entries[STATISTICS_MODES][2][2] = {{{exit_entries[0], NULL}, {NULL, NULL}},
+                                                              {{exit_entries[1], NULL}, {NULL, NULL}},
+                                                              {{exit_entries[2], NULL}, {NULL, NULL}}};
+char vmx_exit_entry_any[1], vmx_exit_entry_traced[1], vmx_step_exit_entry[1], vmx_resume_slow[1], vmx_launch_begin[1],
     vmx_launch_end[1], vmx_launch_slow[1], vmx_sleep_begin[1], vmx_sleep_end[1];
 const struct code_range vmx_resume_ranges[1], vmx_resume_ranges_end[1];
 
@@ -255,10 +258,14 @@ static void handle_exit(void)
         vmx_step_exit(cpu->frame);
     else if (host_rip == (uint64_t)vmx_exit_entry_traced)
         vmx_exit_traced(cpu->frame);
-    else if (host_rip == (uint64_t)vmx_exit_entry_flush)
-        vmx_exit_flushing(cpu->frame);
-    else if (host_rip == (uint64_t)vmx_exit_entry)
+    else if (host_rip == (uint64_t)vmx_exit_entry_any)
+        vmx_exit_any(cpu->frame);
+    else if (host_rip == (uint64_t)exit_entries[STATISTICS_COUNTS])
         vmx_exit(cpu->frame);
+    else if (host_rip == (uint64_t)exit_entries[STATISTICS_HISTOGRAM])
+        vmx_exit_sorted(cpu->frame);
+    else if (host_rip == (uint64_t)exit_entries[STATISTICS_OFF])
+        vmx_exit_uncounted(cpu->frame);
     else
         abort();
     while (cpu->slow_work)
@@ -436,6 +443,7 @@ static void boot(const struct fake_setup *setup)
     options_parse("", &options);
     options.ap_start = (enum ap_start)setup->ap_start;
     options.on_crash = (enum on_crash)setup->on_crash;
+    options.statistics = (enum statistics)setup->statistics;
     log_set_console_level(LOG_ERROR);
     mitigations.l1d_flush = (enum l1d_flush)setup->l1d_flush;
     pool_init(&pool, pages, fake_block.start + 16 * CPU_SLOT, POOL_BYTES);

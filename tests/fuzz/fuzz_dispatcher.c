@@ -45,9 +45,13 @@ static bool one_of(struct input *input, unsigned n)
 static const struct fake_setup setups[] = {
     {.ap_start = AP_START_ICR, .preemption_timer = true, .accessed_dirty = true, .invpcid = true},
     {.ap_start = AP_START_ICR, .on_crash = ON_CRASH_HALT, .l1d_flush = L1D_FLUSH_COND, .monitor_trap_flag = true},
-    {.ap_start = AP_START_ICR_ALWAYS, .serial = true, .preemption_timer = true, .monitor_trap_flag = true},
+    {.ap_start = AP_START_ICR_ALWAYS,
+     .serial = true,
+     .preemption_timer = true,
+     .monitor_trap_flag = true,
+     .statistics = STATISTICS_HISTOGRAM},
     {.ap_start = AP_START_WAIT, .preemption_timer = true, .l1d_flush = L1D_FLUSH_ALWAYS},
-    {.ap_start = AP_START_WAIT, .monitor_trap_flag = true, .invpcid = true},
+    {.ap_start = AP_START_WAIT, .monitor_trap_flag = true, .invpcid = true, .statistics = STATISTICS_OFF},
 };
 
 /* ---- what the guest has done until the exit ---- */
@@ -232,8 +236,9 @@ static void exit_msr(struct input *input)
     }
 }
 
-static const uint32_t leaves[] = {0,          1,          7,          0xd,        0x14,       0x16,       0x17,
-                                  0x40000000, 0x40000001, 0x4001000a, 0x4001ffff, 0x4fffffff, 0x80000001, ~0u};
+static const uint32_t leaves[] = {0,          1,          7,          0xd,        0x14,       0x16,
+                                  0x17,       0x40000000, 0x40000001, 0x4001000a, 0x4001ffff, 0x400200a2,
+                                  0x4002ffff, 0x4fffffff, 0x80000001, ~0u};
 
 static void exit_cpuid(struct input *input)
 {
@@ -334,6 +339,7 @@ struct before {
     uint64_t rip, length;
     bool wide, stepping;
     struct guest_regs regs;
+    uint64_t exits;
 };
 
 static noreturn void broken(const struct before *before, const char *what)
@@ -464,6 +470,24 @@ static void check_block(const struct before *before)
     }
 }
 
+/* Exits of the reason on this CPU, as the guest may read them; buckets and counters alike. */
+static uint64_t exits_of(uint32_t reason)
+{
+    uint64_t exits, ticks;
+
+    return virt_statistics(fake_current, reason, &exits, &ticks) ? exits : 0;
+}
+
+/* Each exit is counted once, on its CPU. */
+static void check_count(const struct before *before)
+{
+    uint32_t reason = (uint32_t)*fake_field(INDEX_EXIT_REASON); /* with flags in it, it is no reason that is counted */
+    uint64_t more = reason < EXIT_REASONS && options.statistics != STATISTICS_OFF;
+
+    if (exits_of(reason) != before->exits + more)
+        broken(before, "its count");
+}
+
 static bool may_crash(const struct before *before)
 {
     switch (before->reason) {
@@ -512,6 +536,7 @@ static void check(const struct before *before, enum fake_end end)
     case FAKE_HALTED:
         broken(before, "it didn't come back");
     }
+    check_count(before);
     check_entry(before);
     if (before->reason != EXIT_TASK_SWITCH) {
         check_rip(before);
@@ -532,7 +557,8 @@ static bool one_exit(struct input *input)
                             *fake_field(INDEX_EXIT_INSTRUCTION_LENGTH),
                             is_64bit(),
                             is_stepping(),
-                            *cpu_this()->frame};
+                            *cpu_this()->frame,
+                            exits_of(reason)};
     enum fake_end end = fake_exit();
 
     check(&before, end);

@@ -143,7 +143,7 @@ $(BUILD)/host/libpure-tsan.a: $(HOST_TSAN_OBJECTS)
 	@rm -f $@ && ar rcs $@ $^
 
 # Those that use the fake machine
-FAKE_TESTS := test_vmx_decode test_exits test_steps test_policies
+FAKE_TESTS := test_vmx_decode test_exits test_steps test_statistics test_policies
 $(addprefix $(BUILD)/host/,$(FAKE_TESTS)): $(BUILD)/host/%: $(BUILD)/host/fake-asan/tests/host/%.c.o $(BUILD)/host/libfake.a $(BUILD)/host/libpure.a
 	$(HOSTCC) $(HOST_ASAN) -o $@ $^ -lcmocka -lpthread
 

@@ -70,7 +70,7 @@ static void a_cancelled_step_leaves_no_trace(void **state)
     set(INDEX_GUEST_PENDING_DEBUG, SINGLE_STEP);
     touch_apic();
     exit_with(EXIT_INVD, 0);
-    assert_true(get(INDEX_GUEST_RFLAGS) == 0x302 && get(INDEX_HOST_RIP) == (uint64_t)vmx_exit_entry);
+    assert_true(get(INDEX_GUEST_RFLAGS) == 0x302 && get(INDEX_HOST_RIP) == (uint64_t)vmx.exit_entry);
     assert_true(get(INDEX_EXCEPTION_BITMAP) == 0);
 }
 
@@ -85,7 +85,7 @@ static void an_nmi_waits_for_the_end_of_a_step(void **state)
     assert_true(get(INDEX_PRIMARY_CONTROLS) & PRIMARY_NMI_WINDOW_EXITING);
     exit_with(EXIT_NMI_WINDOW, 0);
     assert_true(get(INDEX_ENTRY_INTERRUPTION_INFO) == 0x80000202);
-    assert_true(get(INDEX_HOST_RIP) == (uint64_t)vmx_exit_entry);
+    assert_true(get(INDEX_HOST_RIP) == (uint64_t)vmx.exit_entry);
 }
 
 /* In the middle of an interrupt's delivery: it is delivered again, with IF set. */
@@ -101,7 +101,7 @@ static void a_delivery_is_stepped_without_the_trap_flag(void **state)
     set(INDEX_IDT_VECTORING_INFO, 0);
     exit_with(EXIT_MONITOR_TRAP_FLAG, 0);
     assert_false(get(INDEX_PRIMARY_CONTROLS) & PRIMARY_MONITOR_TRAP_FLAG);
-    assert_true(get(INDEX_HOST_RIP) == (uint64_t)vmx_exit_entry);
+    assert_true(get(INDEX_HOST_RIP) == (uint64_t)vmx.exit_entry);
 }
 
 /* What came instead of the step's end, and what the guest gets of it. */
@@ -111,7 +111,7 @@ static void exit_by_exception(uint32_t info, uint64_t qualification)
     exit_with(EXIT_EXCEPTION_OR_NMI, qualification);
     set(INDEX_EXIT_INTERRUPTION_INFO, 0);
     assert_true(get(INDEX_ENTRY_INTERRUPTION_INFO) == info);
-    assert_true(get(INDEX_HOST_RIP) == (uint64_t)vmx_exit_entry);
+    assert_true(get(INDEX_HOST_RIP) == (uint64_t)vmx.exit_entry);
 }
 
 /* 27.1, 27.2.1: a page fault with what the CPU would have written to CR2 */
@@ -183,7 +183,7 @@ static void an_init_by_message_cancels_a_step(void **state)
     cpu_this()->slow_work = 1; /* it comes while the exit is handled */
     exit_with(EXIT_EPT_VIOLATION, 0x182);
     assert_true(get(INDEX_GUEST_RIP) == 0xfff0 && get(INDEX_GUEST_RFLAGS) == 0x2 && get(INDEX_GUEST_DEBUGCTL) == 0);
-    assert_true(get(INDEX_EXCEPTION_BITMAP) == 0 && get(INDEX_HOST_RIP) == (uint64_t)vmx_exit_entry);
+    assert_true(get(INDEX_EXCEPTION_BITMAP) == 0 && get(INDEX_HOST_RIP) == (uint64_t)vmx.exit_entry);
     assert_true(get(INDEX_EPT_POINTER) == guest_ept_pointer());
     exit_with(EXIT_INVD, 0);
     assert_true(get(INDEX_GUEST_RFLAGS) == 0x2 && get(INDEX_GUEST_PENDING_DEBUG) == 0);

@@ -1,11 +1,10 @@
 /*
- * The exits' trace and their histograms, by HOST_RIP of their own: with trace=off nothing of this is on the exit path.
+ * The exits' trace, by a HOST_RIP of its own: with trace=off nothing of this is on the exit path.
  * Each CPU writes its own pages; whoever reads may do so while it runs.
  */
 #include "arch/x86/vmx/trace.h"
 
 #include "arch/x86/instr.h"
-#include "arch/x86/mitigations.h"
 #include "arch/x86/vmx/exit_reasons.h"
 #include "arch/x86/vmx/vcpu.h"
 #include "arch/x86/vmx/vmcs.h"
@@ -17,15 +16,12 @@ enum {
     RING_PAGES = 4,
     ENTRIES_A_PAGE = PAGE_SIZE / sizeof(struct virt_trace_entry),
     RING_ENTRIES = RING_PAGES * ENTRIES_A_PAGE,
-    REASONS_A_PAGE = PAGE_SIZE / (VIRT_TICK_BUCKETS * sizeof(uint32_t)),
-    HISTOGRAM_PAGES = (EXIT_REASONS + REASONS_A_PAGE - 1) / REASONS_A_PAGE,
     NAME_MAX = 32,
 };
 
 struct vmx_trace {
     uint64_t next; /* entries ever written */
     struct virt_trace_entry *ring[RING_PAGES];
-    uint32_t *histogram[HISTOGRAM_PAGES];
 };
 
 static uint8_t wanted[EXIT_REASONS]; /* by the option */
@@ -38,7 +34,7 @@ static bool is_on(void)
 
 uint32_t vmx_trace_pages(void)
 {
-    return is_on() ? 1 + RING_PAGES + HISTOGRAM_PAGES : 0;
+    return is_on() ? 1 + RING_PAGES : 0;
 }
 
 const char *vmx_trace_entry(void)
@@ -107,9 +103,6 @@ bool vmx_trace_start_cpu(struct vcpu *vcpu, struct error *error)
     for (unsigned i = 0; trace && i < RING_PAGES; i++)
         if (!(trace->ring[i] = pool_get(vmx.pool)))
             trace = NULL;
-    for (unsigned i = 0; trace && i < HISTOGRAM_PAGES; i++)
-        if (!(trace->histogram[i] = pool_get(vmx.pool)))
-            trace = NULL;
     vcpu->trace = trace;
     return trace || fail(error, "Memory: no pages for the trace of cpu%u: report this as a defect", cpu_this()->index);
 }
@@ -119,11 +112,6 @@ static struct virt_trace_entry *slot(const struct vmx_trace *trace, uint64_t num
     uint32_t at = (uint32_t)(number % RING_ENTRIES);
 
     return &trace->ring[at / ENTRIES_A_PAGE][at % ENTRIES_A_PAGE];
-}
-
-static uint32_t *bucket(const struct vmx_trace *trace, uint32_t reason, unsigned log2)
-{
-    return &trace->histogram[reason / REASONS_A_PAGE][reason % REASONS_A_PAGE * VIRT_TICK_BUCKETS + log2];
 }
 
 static void keep(struct vmx_trace *trace, const struct virt_trace_entry *entry)
@@ -152,15 +140,9 @@ void vmx_exit_traced(struct guest_regs *regs)
 
     if (entry.reason == EXIT_EPT_VIOLATION)
         entry.words[0] = vmread64(VMCS_GUEST_PHYSICAL_ADDRESS);
-    if (mitigations.l1d_flush == L1D_FLUSH_ALWAYS)
-        vmx_exit_flushing(regs);
-    else
-        vmx_exit(regs);
+    vmx_exit_any(regs);
     entry.ticks = (uint32_t)(rdtsc() - entry.tsc);
-    if (entry.reason >= EXIT_REASONS)
-        return;
-    ++*bucket(trace, entry.reason, entry.ticks ? 31 - (unsigned)__builtin_clz(entry.ticks) : 0);
-    if (wanted[entry.reason] && __atomic_load_n(&enabled, __ATOMIC_RELAXED))
+    if (entry.reason < EXIT_REASONS && wanted[entry.reason] && __atomic_load_n(&enabled, __ATOMIC_RELAXED))
         keep(trace, &entry);
 }
 
@@ -188,12 +170,4 @@ void virt_trace_range(uint32_t cpu, uint64_t *first, uint64_t *end)
         return;
     *end = __atomic_load_n(&cpu_at(cpu)->vcpu->trace->next, __ATOMIC_ACQUIRE);
     *first = *end > RING_ENTRIES ? *end - RING_ENTRIES : 0;
-}
-
-uint32_t virt_tick_bucket(uint32_t cpu, uint32_t reason, unsigned log2)
-{
-    if (cpu >= cpu_count || !cpu_at(cpu)->vcpu || !cpu_at(cpu)->vcpu->trace || reason >= EXIT_REASONS ||
-        log2 >= VIRT_TICK_BUCKETS)
-        return 0;
-    return *bucket(cpu_at(cpu)->vcpu->trace, reason, log2);
 }

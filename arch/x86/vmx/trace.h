@@ -1,4 +1,4 @@
-/* Trace and histograms of exits, trace=on: the backend's side. Root mode, the CPU itself. */
+/* Trace of exits, trace=on: the backend's side. Root mode, the CPU itself. */
 #pragma once
 
 #include "arch/x86/virt.h"

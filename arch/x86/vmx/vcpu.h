@@ -5,6 +5,7 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/virt.h"
 #include "arch/x86/vmx/capabilities.h"
+#include "lib/options.h"
 
 /* How the one instruction of vcpu_step_begin() is made out. */
 enum step_means { STEP_NONE, STEP_PREEMPTION_TIMER, STEP_MONITOR_TRAP, STEP_TRAP_FLAG };
@@ -64,8 +65,8 @@ struct code_range {
     uint64_t begin, end;
 };
 extern const struct code_range vmx_resume_ranges[], vmx_resume_ranges_end[]; /* from the last look at slow_work on */
-extern char vmx_exit_entry[], vmx_exit_entry_scrub[], vmx_exit_entry_verw[], vmx_exit_entry_scrub_verw[],
-    vmx_exit_entry_flush[], vmx_exit_entry_traced[], vmx_step_exit_entry[], vmx_resume_slow[], vmx_launch_begin[],
+extern const char *const vmx_exit_entries[STATISTICS_MODES][2][2];           /* [what is kept][scrub][VERW] */
+extern char vmx_exit_entry_any[], vmx_exit_entry_traced[], vmx_step_exit_entry[], vmx_resume_slow[], vmx_launch_begin[],
     vmx_launch_end[], vmx_launch_slow[];
 extern char vmx_sleep_begin[], vmx_sleep_end[];
 noreturn void vmx_launch(void);
@@ -74,7 +75,9 @@ void vmx_unblock_nmis(void);
 
 /* called from there */
 void vmx_exit(struct guest_regs *regs);
-void vmx_exit_flushing(struct guest_regs *regs);
+void vmx_exit_sorted(struct guest_regs *regs);
+void vmx_exit_uncounted(struct guest_regs *regs);
+void vmx_exit_any(struct guest_regs *regs);
 void vmx_exit_traced(struct guest_regs *regs);
 void vmx_step_exit(struct guest_regs *regs);
 void vmx_slow_work(void);

@@ -6,10 +6,12 @@
 #include "arch/x86/regs.h"
 #include "arch/x86/vmx/controls.h"
 #include "arch/x86/vmx/properties.h"
+#include "arch/x86/vmx/statistics.h"
 #include "arch/x86/vmx/trace.h"
 #include "arch/x86/vmx/vcpu.h"
 #include "arch/x86/vmx/vmcs.h"
 #include "lib/log.h"
+#include "lib/options.h"
 #include "lib/string.h"
 
 struct vmx vmx;
@@ -65,7 +67,7 @@ struct property_set virt_properties(uint64_t *boot_cpu_found)
 
 uint32_t virt_cpu_pages(void)
 {
-    return 2 + vmx_trace_pages(); /* VMXON region, VMCS */
+    return 2 + vmx_trace_pages() + vmx_statistics_pages(); /* VMXON region, VMCS */
 }
 
 bool virt_gives(enum virt_feature feature)
@@ -119,10 +121,8 @@ static const char *choose_exit_entry(void)
     if (vmx_trace_entry())
         return vmx_trace_entry();
     if (mitigations.l1d_flush == L1D_FLUSH_ALWAYS)
-        return vmx_exit_entry_flush;
-    if (mitigations.scrub.on)
-        return mitigations.verw.on ? vmx_exit_entry_scrub_verw : vmx_exit_entry_scrub;
-    return mitigations.verw.on ? vmx_exit_entry_verw : vmx_exit_entry;
+        return vmx_exit_entry_any;
+    return vmx_exit_entries[options.statistics][mitigations.scrub.on][mitigations.verw.on];
 }
 
 bool virt_init(struct pool *pool, const struct ept *ept, struct error *error)
@@ -182,7 +182,7 @@ bool virt_start_cpu(struct error *error)
     /* 15 registers below a slot that aligns the stack at the call of vmx_exit() */
     cpu->frame = (struct guest_regs *)((uint64_t)cpu - CPU_STRUCT + CPU_STACK_TOP - 8) - 1;
     vmcs_set_host_state();
-    return vmcs_set_controls(error) && vmx_trace_start_cpu(vcpu, error);
+    return vmcs_set_controls(error) && vmx_trace_start_cpu(vcpu, error) && vmx_statistics_start_cpu(error);
 }
 
 void virt_stop_cpu(void)
@@ -228,13 +228,4 @@ void vcpu_flush_ept(uint64_t pointer)
 void vcpu_set_ept(uint64_t pointer)
 {
     vmwrite64(VMCS_EPT_POINTER, pointer);
-}
-
-bool virt_statistics(uint32_t index, uint32_t reason, uint64_t *exits, uint64_t *ticks)
-{
-    if (index >= cpu_count || reason >= EXIT_REASONS)
-        return false;
-    *exits = cpu_at(index)->statistics[reason].exits;
-    *ticks = cpu_at(index)->statistics[reason].ticks;
-    return true;
 }

@@ -66,7 +66,7 @@
 .endm
 
 /*
- * HOST_RIP is one of these, chosen at boot (mitigations.h), so that what is not needed costs nothing and no exit has to
+ * HOST_RIP is one of these, chosen at boot (mitigations.h, statistics.h), so that what is not needed costs nothing and no exit has to
  * ask. `critical` lists for the NMI handler where its way back lies.
  */
 .macro EXIT_ENTRY name, handler, scrub, verw
@@ -93,16 +93,30 @@
     .popsection
 .endm
 
+/* What is kept of an exit (lib/options.h: enum statistics) makes the handler; four of each. */
+.macro EXIT_ENTRIES name, handler
+    EXIT_ENTRY \name, \handler, 0, 0
+    EXIT_ENTRY \name\()_verw, \handler, 0, 1
+    EXIT_ENTRY \name\()_scrub, \handler, 1, 0
+    EXIT_ENTRY \name\()_scrub_verw, \handler, 1, 1
+    .pushsection .rodata.vmx_exit_entries, "a"
+    .quad \name, \name\()_verw, \name\()_scrub, \name\()_scrub_verw
+    .popsection
+.endm
+
+    .section .rodata.vmx_exit_entries, "a"
+    .balign 8
+    .globl vmx_exit_entries
+vmx_exit_entries:
     .section .rodata.vmx_resume, "a"
     .balign 8
     .globl vmx_resume_ranges, vmx_resume_ranges_end
 vmx_resume_ranges:
     .text
-    EXIT_ENTRY vmx_exit_entry, vmx_exit, 0, 0
-    EXIT_ENTRY vmx_exit_entry_scrub, vmx_exit, 1, 0
-    EXIT_ENTRY vmx_exit_entry_verw, vmx_exit, 0, 1
-    EXIT_ENTRY vmx_exit_entry_scrub_verw, vmx_exit, 1, 1
-    EXIT_ENTRY vmx_exit_entry_flush, vmx_exit_flushing, 1, 1
+    EXIT_ENTRIES vmx_exit_entry, vmx_exit
+    EXIT_ENTRIES vmx_exit_entry_sorted, vmx_exit_sorted
+    EXIT_ENTRIES vmx_exit_entry_uncounted, vmx_exit_uncounted
+    EXIT_ENTRY vmx_exit_entry_any, vmx_exit_any, 1, 1
     EXIT_ENTRY vmx_exit_entry_traced, vmx_exit_traced, 1, 1
 /* While one instruction is stepped (step.c), so that the paths above needn't ask. */
     EXIT_ENTRY vmx_step_exit_entry, vmx_step_exit, 1, 1

@@ -5,8 +5,10 @@
 #include "arch/x86/regs.h"
 #include "arch/x86/vmx/events.h"
 #include "arch/x86/vmx/exit_reasons.h"
+#include "arch/x86/vmx/statistics.h"
 #include "arch/x86/vmx/vcpu.h"
 #include "arch/x86/vmx/vmcs.h"
+#include "lib/options.h"
 
 enum { PENDING_DEBUG_BS = BIT(14), DEBUGCTL_BTF = BIT(1), RIGHTS_LONG = BIT(13) };
 
@@ -119,11 +121,29 @@ static noinline void handle_rest(struct guest_regs *regs, uint32_t reason)
     finish(memory_exit(&exit), reason);
 }
 
-/* Differences of the TSC's low half: no exit lasts 2^32 ticks. */
-static inline void count(uint32_t reason, uint32_t start)
+/*
+ * An exit is over. `kept` is a constant in the paths that follow: HOST_RIP chooses among them, so that no exit asks
+ * what is to be kept. Differences of the TSC's low half: no exit lasts 2^32 ticks.
+ */
+static always_inline void count(enum statistics kept, uint32_t reason, uint32_t start)
 {
-    CPU_GS->statistics[reason].exits++;
-    CPU_GS->statistics[reason].ticks += rdtsc_low() - start;
+    uint64_t ticks;
+
+    if (kept == STATISTICS_OFF)
+        return;
+    ticks = rdtsc_low() - start;
+    CPU_GS->statistics[reason].ticks += ticks;
+    if (kept == STATISTICS_COUNTS)
+        CPU_GS->statistics[reason].exits++;
+    else
+        ++*bucket_of(reason, ticks);
+}
+
+/* Where it doesn't matter that an exit asks. */
+static noinline void count_any(uint32_t reason, uint32_t start)
+{
+    if (reason < EXIT_REASONS)
+        count(options.statistics, reason, start);
 }
 
 /* After paths that touch data of Plinth's beyond the register frame, the counters and the policies, which are no
@@ -134,7 +154,7 @@ static void flush_touched(void)
         mitigations_flush_l1d();
 }
 
-static noinline void exit_slowly(struct guest_regs *regs, uint32_t start)
+static always_inline void exit_slowly(struct guest_regs *regs, enum statistics kept, uint32_t start)
 {
     uint32_t reason = vmread32(VMCS_EXIT_REASON);
 
@@ -165,40 +185,86 @@ static noinline void exit_slowly(struct guest_regs *regs, uint32_t start)
             mitigations_flush_l1d();
     }
     if (reason < EXIT_REASONS)
-        count(reason, start);
+        count(kept, reason, start);
+}
+
+static noinline void exit_slowly_counted(struct guest_regs *regs, uint32_t start)
+{
+    exit_slowly(regs, STATISTICS_COUNTS, start);
+}
+
+static noinline void exit_slowly_sorted(struct guest_regs *regs, uint32_t start)
+{
+    exit_slowly(regs, STATISTICS_HISTOGRAM, start);
+}
+
+static noinline void exit_slowly_uncounted(struct guest_regs *regs)
+{
+    exit_slowly(regs, STATISTICS_OFF, 0);
 }
 
 static noinline void finish_cpuid(uint32_t start)
 {
     finish_advance();
-    count(EXIT_CPUID, start);
+    count_any(EXIT_CPUID, start);
 }
 
 /*
  * The path of CPUID, the one frequent exit, is written for its length, which `make bench` counts: no call on it but the
- * last, so that nothing is saved across one.
+ * last, so that nothing is saved across one. True: there is no more to be done.
  */
+static always_inline bool exit_quickly(struct guest_regs *regs, enum statistics kept, uint32_t start)
+{
+    if (unlikely(vmread32(VMCS_EXIT_REASON) != EXIT_CPUID) || !vmm_cpuid_is_plain((uint32_t)regs->rax))
+        return false;
+    vmm_cpuid_plain(regs);
+    if (advance_simply())
+        count(kept, EXIT_CPUID, start);
+    else
+        finish_cpuid(start);
+    return true;
+}
+
 void vmx_exit(struct guest_regs *regs)
 {
     uint32_t start = rdtsc_low();
 
-    if (unlikely(vmread32(VMCS_EXIT_REASON) != EXIT_CPUID) || !vmm_cpuid_is_plain((uint32_t)regs->rax)) {
-        exit_slowly(regs, start);
-        return;
-    }
-    vmm_cpuid_plain(regs);
-    if (!advance_simply()) {
-        finish_cpuid(start);
-        return;
-    }
-    count(EXIT_CPUID, start);
+    if (!exit_quickly(regs, STATISTICS_COUNTS, start))
+        exit_slowly_counted(regs, start);
 }
 
-/* l1d_flush=always */
-void vmx_exit_flushing(struct guest_regs *regs)
+/* statistics=histogram */
+void vmx_exit_sorted(struct guest_regs *regs)
 {
-    vmx_exit(regs);
-    mitigations_flush_l1d();
+    uint32_t start = rdtsc_low();
+
+    if (!exit_quickly(regs, STATISTICS_HISTOGRAM, start))
+        exit_slowly_sorted(regs, start);
+}
+
+/* statistics=off */
+void vmx_exit_uncounted(struct guest_regs *regs)
+{
+    if (!exit_quickly(regs, STATISTICS_OFF, 0))
+        exit_slowly_uncounted(regs);
+}
+
+/* Where there is time to ask which of them it is. */
+void vmx_exit_any(struct guest_regs *regs)
+{
+    switch (options.statistics) {
+    case STATISTICS_COUNTS:
+        vmx_exit(regs);
+        break;
+    case STATISTICS_HISTOGRAM:
+        vmx_exit_sorted(regs);
+        break;
+    case STATISTICS_OFF:
+        vmx_exit_uncounted(regs);
+        break;
+    }
+    if (mitigations.l1d_flush == L1D_FLUSH_ALWAYS)
+        mitigations_flush_l1d();
 }
 
 /* An exit after vcpu_step_begin(): maybe the step's end, maybe something on the way that cancels it. */
@@ -207,8 +273,7 @@ void vmx_step_exit(struct guest_regs *regs)
     uint32_t start = rdtsc_low(), reason = vmread32(VMCS_EXIT_REASON);
 
     handle(regs, reason, vmx_step_end(cpu_this()->vcpu, reason));
-    if (reason < EXIT_REASONS)
-        count(reason, start);
+    count_any(reason, start);
     flush_touched();
 }
 

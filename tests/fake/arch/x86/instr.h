@@ -18,6 +18,7 @@ uint64_t rdmsr(uint32_t index);
 void wrmsr(uint32_t index, uint64_t value);
 uint64_t rdtsc(void);
 uint32_t rdtsc_low(void);
+uint64_t log2_floor(uint64_t value);
 uint64_t read_cr0(void);
 uint64_t read_cr2(void);
 uint64_t read_cr3(void);
