@@ -20,6 +20,10 @@
 #define EFER_LME (1 << 8)
 #define EFER_NXE (1 << 11)
 
+#define COM1     0x3f8
+#define COM1_LCR (COM1 + 3)
+#define COM1_LSR (COM1 + 5)
+
 #define PTE_TABLE 0x003 /* present, writable */
 #define PTE_LARGE 0x083 /* the same, and a 2 MiB leaf */
 
@@ -117,6 +121,18 @@ no_long_mode:
     leal OFFSET(no_long_mode_text)(%esi), %eax
 refuse32:
     movl %eax, %esi
+    movw $COM1_LCR, %dx     /* nobody need have set the line before us: 115200 8N1 */
+    movb $0x83, %al
+    outb %al, %dx
+    movw $COM1, %dx         /* divisor 1 */
+    movb $1, %al
+    outb %al, %dx
+    incw %dx
+    movb $0, %al
+    outb %al, %dx
+    movw $COM1_LCR, %dx
+    movb $0x03, %al
+    outb %al, %dx
     movl $0xb8000, %edi
 2:  lodsb                   /* to VGA text and, without waiting for ever, to COM1 */
     testb %al, %al
@@ -125,12 +141,12 @@ refuse32:
     stosw
     movb %al, %bl
     movl $0x10000, %ecx
-    movw $0x3fd, %dx
+    movw $COM1_LSR, %dx
 3:  inb %dx, %al
     testb $0x20, %al
     loopz 3b
     movb %bl, %al
-    movw $0x3f8, %dx
+    movw $COM1, %dx
     outb %al, %dx
     jmp 2b
 4:  cli
