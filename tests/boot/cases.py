@@ -139,6 +139,33 @@ GUEST = (
 
 
 @dataclass(frozen=True)
+class Protocol:
+    """The test guest with the header of another boot protocol: what lies behind `header_end` is no field and reads as 0xff in the file."""
+
+    name: str
+    version: int
+    header_end: int  # offset in the file
+    loaded_at: int  # by Plinth; 0 means "by its kernel_alignment"
+    changes: dict = field(default_factory=dict)  # bytes of the header, {offset: value}
+
+
+RELOCATABLE_KERNEL = 0x234
+PROTOCOL = (Protocol("2.04", 0x204, 0x230, 0x100000),)
+# The same for `make test-full`.
+PROTOCOL_MORE = (
+    Protocol("2.05", 0x205, 0x235, 0),
+    Protocol("2.06", 0x206, 0x23C, 0),
+    Protocol("2.07", 0x207, 0x248, 0),
+    Protocol("2.08", 0x208, 0x250, 0),
+    Protocol("2.09", 0x209, 0x258, 0),
+    Protocol("2.10", 0x20A, 0x264, 0x1000000),
+    Protocol("2.11", 0x20B, 0x268, 0x1000000),
+    Protocol("2.09-fixed", 0x209, 0x258, 0x100000, {RELOCATABLE_KERNEL: 0}),
+    Protocol("2.12-fixed", 0x20C, 0x268, 0x1000000, {RELOCATABLE_KERNEL: 0}),
+)
+
+
+@dataclass(frozen=True)
 class Random:
     """A run of the random guest: `steps` a CPU. A step is five exits and about as many random instructions, on average."""
 
@@ -228,6 +255,7 @@ MULTIBOOT = (
 )
 # The same for `make test-full`.
 MULTIBOOT_MORE = (
+    Multiboot("elf64", "multiboot1-elf64"),
     Multiboot("flat", "multiboot1-flat"),
     Multiboot("elf32-2", "multiboot2-elf32"),
     Multiboot("elf64-2", "multiboot2-elf64"),

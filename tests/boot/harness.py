@@ -1,5 +1,6 @@
 """Starting machines for tests: each has a folder under build/test/ with all that it read and wrote."""
 
+import difflib
 import os
 import re
 import shutil
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from lab import emulator, image
 from lab.command import LabError, run
+from lab.machine import Config
 from lab.paths import BUILD
 
 ARTIFACTS = Path(os.environ.get("PLINTH_TEST_ARTIFACTS", BUILD / "test"))
@@ -39,3 +41,30 @@ def start(entry, config, name="bochs"):
 def tail(machine, lines=30):
     """The end of the console, for messages."""
     return "\n".join(machine.text.splitlines()[-lines:])
+
+
+# ---- The same guest on the bare machine and on Plinth ----
+
+
+def observations(text):
+    """A guest's lines that must agree."""
+    return [line for line in text.splitlines() if line.startswith("= ")]
+
+
+def console(entry, config, seconds):
+    """What a guest printed until it switched the machine off."""
+    with start(entry, config) as machine:
+        assert machine.wait_end(seconds), f"the guest did not end in {seconds} s:\n{tail(machine)}"
+        return machine.text
+
+
+def compare(directory, bare_entry, plinth_entry, seconds=60, **fields):
+    """Boots the two entries in machines of the same fields: no line may differ, and none tell of a failure. What the second printed."""
+    (directory / "bare").mkdir()
+    expected = observations(console(bare_entry, Config(directory=directory / "bare", **fields), seconds))
+    text = console(plinth_entry, Config(directory=directory, **fields), seconds)
+    assert expected, "the guest observes nothing on the bare machine"
+    assert not [line for line in observations(text) if line.startswith(("= FAIL", "= ERROR"))]
+    difference = list(difflib.unified_diff(expected, observations(text), "bare", "Plinth", lineterm="", n=0))
+    assert not difference, "\n".join(difference)
+    return text

@@ -9,6 +9,7 @@ from lab.paths import BUILD
 
 FIRST_MADT_ENTRY = 44  # ACPI 6.5, table 5.19
 GUEST = BUILD / "guest/testguest.bz"
+HEADER_JUMP, HEADER_START, HEADER_VERSION, HEADER_END_MAX = 0x200, 0x202, 0x206, 0x290  # of a Linux setup header
 
 # ---- Linux ----
 
@@ -46,6 +47,21 @@ def guest_on_plinth(words="", options=""):
 def guest_bare(words=""):
     """The test guest on the bare machine."""
     return image.linux_entry(GUEST, command_line=words)
+
+
+def guest_of_protocol(directory, case):
+    """The test guest with the header of another boot protocol (Documentation/x86/boot.rst), and an initrd."""
+    directory.mkdir(parents=True, exist_ok=True)
+    file = bytearray(GUEST.read_bytes())
+    file[HEADER_JUMP + 1] = case.header_end - HEADER_START
+    file[HEADER_VERSION : HEADER_VERSION + 2] = case.version.to_bytes(2, "little")
+    file[case.header_end : HEADER_END_MAX] = b"\xff" * (HEADER_END_MAX - case.header_end)
+    for offset, value in case.changes.items():
+        file[offset] = value
+    kernel_file, initrd = directory / "guest.bz", directory / "initrd"
+    kernel_file.write_bytes(file)
+    initrd.write_bytes(b"initrd" * 1301)
+    return kernel_file, initrd
 
 
 # ---- Multiboot kernels: tests/multiboot ----

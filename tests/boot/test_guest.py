@@ -1,6 +1,5 @@
 """The built-in test guest (tests/guest): what it observes on Plinth is what it observes on the bare machine."""
 
-import difflib
 import re
 import subprocess
 
@@ -14,28 +13,11 @@ from lab.machine import Config
 from lab.paths import BUILD, ROOT
 
 
-def observations(entry, config, seconds):
-    """The lines that must agree."""
-    with harness.start(entry, config) as machine:
-        ended = machine.wait_end(seconds)
-        lines = [line for line in machine.text.splitlines() if line.startswith("= ")]
-        assert ended, f"the guest did not end in {seconds} s:\n{harness.tail(machine)}"
-    return lines
-
-
 @pytest.mark.parametrize("case", cases.GUEST, ids=lambda case: case.name)
 def test_guest(case, directory):
     """The same program, twice."""
-    (directory / "bare").mkdir()
     machine = {"cpus": case.cpus, "memory": 128, "model": case.model, "ignore_bad_msrs": case.ignore_bad_msrs}
-    bare = Config(directory=directory / "bare", **machine)
-    expected = observations(machines.guest_bare(case.words), bare, case.seconds)
-    config = Config(directory=directory, **machine)
-    observed = observations(machines.guest_on_plinth(case.words, case.options), config, case.seconds)
-    assert expected, "the guest observes nothing on the bare machine"
-    assert not [line for line in observed if line.startswith(("= FAIL", "= ERROR"))]
-    difference = [line for line in difflib.unified_diff(expected, observed, "bare", "Plinth", lineterm="", n=0)]
-    assert not difference, "\n".join(difference)
+    harness.compare(directory, machines.guest_bare(case.words), machines.guest_on_plinth(case.words, case.options), case.seconds, **machine)
 
 
 def test_mtrr_types_reach_the_ept(directory):
@@ -82,15 +64,9 @@ WATCH = "watch=0x5200000+0x10:w,0x5202000+0x1000:x,0x5204000+0x1000:wp,0x5205000
 
 def test_watched_memory(directory):
     """Watches report and are not noticed; a right that another CPU uses is gone when its withdrawal is over."""
-    (directory / "bare").mkdir()
-    bare = Config(directory=directory / "bare", cpus=2, memory=128, ignore_bad_msrs=False)
-    expected = observations(machines.guest_bare("test=smp,watch"), bare, 60)
-    config = Config(directory=directory, cpus=2, memory=128, ignore_bad_msrs=False)
-    with harness.start(machines.guest_on_plinth("test=smp,watch", WATCH), config) as machine:
-        assert machine.wait_end(120), f"the guest did not end:\n{harness.tail(machine)}"
-        text = machine.text
-    assert [line for line in text.splitlines() if line.startswith("= ")] == expected
-    assert "= watch: pass" in text, harness.tail(machine)
+    text = harness.compare(directory, machines.guest_bare("test=smp,watch"), machines.guest_on_plinth("test=smp,watch", WATCH), 120,
+                           cpus=2, memory=128, ignore_bad_msrs=False)
+    assert "= watch: pass" in text
     assert "watch 0: 5200000 to 5200010, w" in text
     reports = re.findall(r"^watch (\d): cpu(\d) (\w+) (\w+)( in a page walk)?, rip (\w+), cpl (\d)", text, re.MULTILINE)
     assert [(number, verb, address) for number, _, verb, address, *_ in reports[:2]] == [("0", "writes", "5200000"), ("0", "writes", "5200008")]

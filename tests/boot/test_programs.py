@@ -1,16 +1,15 @@
-"""Other bzImages than the usual 64-bit kernels: Debian for i386, memory testers, a network boot loader."""
+"""Other bzImages than the usual 64-bit kernels: older boot protocols, Debian for i386, memory testers, a network boot loader."""
 
 import re
 
 import pytest
 
+import cases
 import harness
 import machines
 from lab import bochs, debian, image, initramfs, kernel
 from lab.machine import Config
 from lab.paths import BUILD
-
-pytestmark = pytest.mark.full
 
 
 def on_plinth(directory, modules, **fields):
@@ -18,6 +17,22 @@ def on_plinth(directory, modules, **fields):
     return harness.start(image.plinth_entry(harness.PLINTH, "", modules), Config(directory=directory, **fields))
 
 
+MORE = [pytest.param(case, marks=pytest.mark.full) for case in cases.PROTOCOL_MORE]
+
+
+@pytest.mark.parametrize("case", [*cases.PROTOCOL, *MORE], ids=lambda case: case.name)
+def test_protocol(case, directory):
+    """A kernel of each boot protocol from 2.04 on, with a 32-bit entry only, is loaded whole and where it wants to be."""
+    file, initrd = machines.guest_of_protocol(directory, case)
+    words = "test=loader,boot"
+    text = harness.compare(directory, image.linux_entry(file, initrd, words),
+                           image.plinth_entry(harness.PLINTH, "", [(file, words), (initrd, "")]), cpus=1, memory=64, ignore_bad_msrs=False)
+    assert f"= loader: protocol {case.name[:4]}, loaded high 1, " in text
+    at = int(re.search(r"^~ loader: loaded at ([0-9a-f]+)", text, re.MULTILINE)[1], 16)
+    assert at == case.loaded_at or (case.loaded_at == 0 and at % 0x200000 == 0)
+
+
+@pytest.mark.full
 def test_debian_i386(directory):
     """A 32-bit kernel, which has no other entry, with a 32-bit userland."""
     package = kernel.newest_package("linux-image-686", "i386")
@@ -33,6 +48,7 @@ def test_debian_i386(directory):
     assert "report: complete" in text
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("program", ("memtest86+x64.bin", "memtest86+ia32.bin"))
 def test_memory_tester(directory, program):
     """A fixed kernel at 1 MiB, where Plinth was loaded. It tests with both CPUs, and what it tests has no error."""
@@ -43,6 +59,7 @@ def test_memory_tester(directory, program):
         assert re.findall(r"Errors: (\d+)", machine.text)[-1] == "0"
 
 
+@pytest.mark.full
 def test_network_boot_loader(directory):
     """iPXE has no 32-bit entry: its real-mode code runs and unpacks itself below its initrd, not onto the block. Without a network card
     it goes back to the firmware by INT 18H."""

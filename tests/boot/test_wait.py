@@ -14,35 +14,24 @@ import harness
 import machines
 from lab import newer_bochs
 from lab.machine import Config
-from test_guest import observations
-
 RESTARTS = "test=boot,smp,restart,x2restart one_init sipi_delay=10"
-
-
-def machine(directory, cpus, **more):
-    """A machine of the newer Bochs."""
-    directory.mkdir(exist_ok=True)
-    return Config(directory=directory, program=newer_bochs.fetch(), bios=newer_bochs.bios(), cpus=cpus, **more)
 
 
 @pytest.mark.parametrize("cpus", [2, pytest.param(4, marks=pytest.mark.full)])
 def test_wait_starts_cpus(cpus, directory):
     """CPUs start, stop and start again, also all at once and ten times, and an NMI to a waiting one does nothing."""
-    settings = {"memory": 128, "ips": 20_000_000, "ignore_bad_msrs": False}
-    expected = observations(machines.guest_bare(RESTARTS), machine(directory / "bare", cpus, **settings), 120)
-    observed = observations(machines.guest_on_plinth(RESTARTS, "ap_start=wait"), machine(directory, cpus, **settings), 120)
-    assert "= guest: 4 passed, 0 failed, 0 skipped" in expected
-    assert observed == expected
+    text = harness.compare(directory, machines.guest_bare(RESTARTS), machines.guest_on_plinth(RESTARTS, "ap_start=wait"), 120, cpus=cpus,
+                           memory=128, ips=20_000_000, ignore_bad_msrs=False, **newer_bochs.config())
+    assert "= guest: 4 passed, 0 failed, 0 skipped" in text
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("cpus", [2, 4])
 def test_debian_with_wait(cpus, directory):
     """Debian's kernel starts all CPUs; no access to a local APIC exits."""
-    with harness.start(machines.linux_on_plinth(options="ap_start=wait"), machine(directory, cpus)) as running:
-        assert running.wait_end(300), harness.tail(running)
-        text = running.text
+    config = Config(directory=directory, cpus=cpus, **newer_bochs.config())
+    text = harness.console(machines.linux_on_plinth(options="ap_start=wait"), config, 300)
     assert "AP start: ap_start=wait, as asked for" in text
-    assert re.search(rf"smp: Brought up 1 node, {cpus} CPUs", text), harness.tail(running)
+    assert re.search(rf"smp: Brought up 1 node, {cpus} CPUs", text), text[-2000:]
     reasons = set(re.findall(r"^exit: cpu=all reason=\d+ exits=\d+ ticks=\d+ name=(.*)", text, re.MULTILINE))
     assert reasons == {"INIT signal", "SIPI", "CPUID", "control-register access", "RDMSR", "WRMSR", "XSETBV"}

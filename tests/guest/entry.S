@@ -17,7 +17,7 @@ start32:
     cmpl $start32, %ebp
     je at_home
     /* Loaded elsewhere. Source and target do not overlap unless the loader ignored pref_address by less than our size. */
-    movl %esi, %ebx
+    movl %esi, %ebx /* EBP stays: where we were */
     movl %ebp, %esi
     movl $start32, %edi
     movl $image_dwords, %ecx
@@ -26,6 +26,7 @@ start32:
     movl $at_home, %eax
     jmp *%eax
 at_home:
+    movl %ebp, guest_loaded_at
     movl $image_end, %edi
     movl $bss_end, %ecx
     subl %edi, %ecx
@@ -82,6 +83,12 @@ start64:
     call guest_main
 1:  hlt
     jmp 1b
+
+    .data
+    .balign 4
+    .globl guest_loaded_at
+guest_loaded_at:
+    .long 0
 
     .section .rodata
     .balign 8

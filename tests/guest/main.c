@@ -38,6 +38,7 @@ static const struct test tests[] = {
     {"x2apic", test_x2apic, false},
     {"apicoff", test_apicoff, false},
     /* from here on: each needs a run of its own, which it may spoil for others */
+    {"loader", test_loader, true},
     {"restart", test_restart, true},
     {"x2restart", test_x2restart, true},
     {"block", test_block, true},
@@ -51,6 +52,7 @@ static const struct test tests[] = {
 };
 
 struct guest_options guest_options;
+const uint8_t *guest_boot_params;
 
 bool under_plinth(void)
 {
@@ -131,6 +133,7 @@ void guest_main(const uint8_t *boot_params)
     uint32_t command_line;
     const char *trouble;
 
+    guest_boot_params = boot_params;
     guest_options.seed = 1;
     guest_options.steps = 2000;
     memcpy(&rsdp, boot_params + ACPI_RSDP_ADDR, sizeof(rsdp));

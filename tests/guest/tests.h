@@ -17,7 +17,12 @@ extern struct guest_options guest_options;
 
 bool under_plinth(void);
 
+extern const uint8_t *guest_boot_params;             /* the zero page */
+extern const uint32_t guest_loaded_at;               /* where the loader put the protected-mode part (entry.S) */
+extern const uint8_t image_code[], image_code_end[]; /* what no test writes (guest.ld) */
+
 void test_boot(void);
+void test_loader(void);
 void test_smp(void);
 void test_restart(void);
 void test_x2apic(void);

@@ -1,11 +1,12 @@
 # Small multiboot kernels that say how they were started. Included by the top-level Makefile.
 #
 #   multiboot1-elf32      ELF32 in two segments, at 1 MiB with 4 MiB of zeros, where GRUB puts files, and at 20 MiB
+#   multiboot1-elf64
 #   multiboot1-flat       no ELF: the header's address fields
 #   multiboot2-elf32, multiboot2-elf64, multiboot2-flat
 #   multiboot2-relocatable  ELF64, linked at 48 MiB, wants to be loaded between 16 and 32 MiB
 MULTIBOOT_DIR := $(or $(BUILD),build)/multiboot
-MULTIBOOT_KERNELS := multiboot1-elf32 multiboot1-flat multiboot2-elf32 multiboot2-elf64 multiboot2-flat \
+MULTIBOOT_KERNELS := multiboot1-elf32 multiboot1-elf64 multiboot1-flat multiboot2-elf32 multiboot2-elf64 multiboot2-flat \
     multiboot2-relocatable
 MULTIBOOT_CFLAGS := -std=gnu11 -m32 -O2 -I. -ffreestanding -fno-pic -fno-pie -fno-stack-protector -fcf-protection=none \
     -fno-asynchronous-unwind-tables -mgeneral-regs-only -fno-jump-tables -fno-strict-aliasing \

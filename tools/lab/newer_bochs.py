@@ -46,6 +46,11 @@ def bios():
     return TARGET / "usr/share/bochs/BIOS-bochs-latest"
 
 
+def config():
+    """The fields of lab.machine.Config that make a machine one of this emulator."""
+    return {"program": fetch(), "bios": bios()}
+
+
 def unpack(scratch):
     """The packages and all that they depend on, by an apt that knows only that suite and nothing installed."""
     scratch.chmod(0o777)  # apt downloads as a user of its own
