@@ -6,26 +6,27 @@ from pathlib import Path
 import harness
 import machines
 import report as reports
-from lab import bochs, initramfs, kernel
+from lab import bochs, initramfs, kernel, newer_bochs
 from lab.machine import Config
 
 SECONDS = 400
 
 
-def report(cpus=2, flavour="cloud", model=None):
+def report(cpus=2, flavour="cloud", model=None, newer=False):
     """The report of a bare boot."""
-    return reports.parse(console(cpus, flavour, model))
+    return reports.parse(console(cpus, flavour, model, newer))
 
 
-def console(cpus=2, flavour="cloud", model=None):
-    """The console's text of a bare boot, from build/test/ if it is there and newer than what it was made of."""
-    directory = harness.ARTIFACTS / "-".join(["baseline", flavour, str(cpus), *([model] if model else [])])
+def console(cpus=2, flavour="cloud", model=None, newer=False):
+    """The console's text of a bare boot, from build/test/ if it is there and newer than what it was made of. `newer`: in the newer Bochs."""
+    directory = harness.ARTIFACTS / "-".join(["baseline", flavour, str(cpus), *([model] if model else []), *(["newer"] if newer else [])])
     directory.mkdir(parents=True, exist_ok=True)
     kept = directory / "report.txt"
     with open(directory / "lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two tests may want it at the same time
         if not is_fresh(kept, flavour):
-            kept.write_text(boot(Config(directory=directory, cpus=cpus, model=model), flavour))
+            emulator = newer_bochs.config() if newer else {}
+            kept.write_text(boot(Config(directory=directory, cpus=cpus, model=model, **emulator), flavour))
     return kept.read_text()
 
 

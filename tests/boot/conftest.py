@@ -14,10 +14,18 @@ from lab import initramfs, kernel  # pylint: disable=wrong-import-position
 from lab.paths import PLINTH  # pylint: disable=wrong-import-position
 
 
+def pytest_addoption(parser):
+    """Options for the matrix."""
+    parser.addoption("--record", action="store_true", help="write results of the matrix's rows into docs/compatibility.md, each as it comes")
+    parser.addoption("--missing", action="store_true", help="only rows of the matrix that docs/compatibility.md doesn't show as done")
+
+
 def pytest_configure(config):
     """Make what all workers use before they start."""
     if hasattr(config, "workerinput"):
         return
+    if config.option.record:
+        config.pluginmanager.register(Recorder())
     if not PLINTH.exists():
         raise pytest.UsageError(f"{PLINTH} is missing: run make")
     harness.ARTIFACTS.mkdir(parents=True, exist_ok=True)
@@ -46,18 +54,39 @@ def pytest_runtest_makereport(item, call):
         report.sections.append((f"console, its last lines; all in {directory}", "\n".join(text.splitlines()[-40:])))
 
 
+class Recorder:
+    """Writes a row's result as soon as it is there. Only in the process that started all others."""
+
+    @staticmethod
+    def pytest_runtest_logreport(report):
+        """A test has ended, or failed before it began."""
+        row = matrix.row_of(report.nodeid)
+        if row and (report.when == "call" or report.failed):
+            note = dict(report.user_properties).get("note", "")
+            matrix.record(row, report.passed, note or f"{report.duration:.0f} s")
+
+    @staticmethod
+    def pytest_terminal_summary(terminalreporter):
+        """The table, with what earlier runs have left in it."""
+        terminalreporter.write_sep("-", "the matrix; also in docs/compatibility.md")
+        terminalreporter.write(matrix.table(matrix.recorded(matrix.DOCUMENT.read_text(encoding="utf-8"))))
+
+
+def pytest_collection_modifyitems(config, items):
+    """Mark tests that are rows of the matrix; with --missing leave only those that are not done."""
+    for item in list(items):
+        row = matrix.row_of(item.nodeid)
+        if row:
+            item.add_marker("row")
+        if config.option.missing and not (row and not matrix.is_done(row)):
+            items.remove(item)
+
+
 def pytest_terminal_summary(terminalreporter):
-    """Show what tests recorded under "show", also of those that passed: the exits of each boot. Then the matrix, if it ran."""
-    rows = {}
+    """Show what tests recorded under "show", also of those that passed: the exits of each boot."""
     for outcome in ("passed", "failed"):
         for report in terminalreporter.stats.get(outcome, []):
-            properties = dict(report.user_properties)
-            if "row" in properties:
-                rows[properties["row"]] = (outcome, properties.get("note", ""))
             for name, value in report.user_properties:
                 if name == "show":
                     terminalreporter.write_sep("-", report.nodeid.split("::")[-1])
                     terminalreporter.write_line(value)
-    if rows:
-        terminalreporter.write_sep("-", "the matrix; also in build/test/compatibility.md")
-        terminalreporter.write(matrix.record(rows, harness.ARTIFACTS / "compatibility"))

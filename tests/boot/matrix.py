@@ -1,13 +1,19 @@
-"""The matrix of make test-full: its list as Python values, and the table of its results."""
+"""The matrix of make test-full: its list as Python values, and the table of its results in docs/compatibility.md."""
 
 import datetime
-import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab import newer_bochs
+from lab.paths import ROOT
+
 LIST = Path(__file__).with_name("matrix.list")
+DOCUMENT = ROOT / "docs/compatibility.md"
 LIST_OF_WORDS = ("options", "words")
+HEADINGS = ("row", "guest", "machine", "expected", "result", "on", "note")
+DONE = ("passed", "refused as expected")
+NOT_RUN = ("not run", "", "")
 
 
 @dataclass(frozen=True)
@@ -15,10 +21,10 @@ class Row:
     """One guest on one machine."""
 
     name: str
-    guest: str  # "debian" or "testguest"
-    script: str
+    guest: str  # "debian", "testguest", or "test": a test with a machine of its own
+    script: str  # of debian; of a test its node ID within tests/boot
     machine: dict = field(hash=False)
-    outcome: str  # "pass" or "native"
+    outcome: str  # "pass", "native" or "refused"
     message: str = ""
 
     def __str__(self):
@@ -27,7 +33,13 @@ class Row:
     def config(self):
         """The fields of lab.machine.Config that the row gives."""
         numbers = {key: int(self.machine[key]) for key in ("cpus", "memory") if key in self.machine}
-        return {**numbers, **({"model": self.machine["model"]} if "model" in self.machine else {})}
+        newer = newer_bochs.config() if self.is_newer else {}
+        return {**numbers, **newer, **({"model": self.machine["model"]} if "model" in self.machine else {})}
+
+    @property
+    def is_newer(self):
+        """Is it the emulator of tools/lab/newer_bochs.py?"""
+        return self.machine.get("bochs") == "newer"
 
     @property
     def disabled(self):
@@ -38,6 +50,11 @@ class Row:
     def enabled_cpus(self):
         """How many CPUs the guest gets."""
         return int(self.machine.get("cpus", 2)) - len(self.disabled)
+
+    @property
+    def node(self):
+        """The end of the node ID of the test that runs it."""
+        return self.script if self.guest == "test" else f"test_full.py::test_matrix[{self.name}]"
 
 
 def parse(line):
@@ -58,22 +75,41 @@ def rows():
     return [parse(line) for line in lines]
 
 
-def record(results, path):
-    """Adds {row's name: (result, note)} to what earlier runs left in `path`.json, writes the table to `path`.md and returns it."""
-    store = path.with_suffix(".json")
-    known = json.loads(store.read_text(encoding="utf-8")) if store.exists() else {}
-    today = str(datetime.date.today())
-    known.update({name: (today, *result) for name, result in results.items()})
-    store.write_text(json.dumps(known, indent=1), encoding="utf-8")
-    path.with_suffix(".md").write_text(table(known), encoding="utf-8")
-    return table(known)
+def row_of(nodeid):
+    """The row that a test shows; None if it is in no row."""
+    return next((row for row in rows() if nodeid.endswith(row.node)), None)
+
+
+def result_of(row, passed):
+    """How the table says it."""
+    if not passed:
+        return "FAILED"
+    return "passed" if row.outcome == "pass" else "refused as expected"
+
+
+def record(row, passed, note):
+    """Puts a result into the table of the document, at once: what ran is known, however the run ends."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    results = recorded(text)
+    results[row.name] = (result_of(row, passed), str(datetime.date.today()), note.replace("|", "/"))
+    DOCUMENT.write_text(re.sub(r"^\| row \|.*\n(?:\|.*\n)*", lambda _: table(results), text, flags=re.MULTILINE), encoding="utf-8")
+
+
+def recorded(text):
+    """The document's table as {row's name: (result, date, note)}."""
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
+    return {line[0]: tuple(line[4:]) for line in lines if len(line) == len(HEADINGS)}
+
+
+def is_done(row):
+    """Does the document say that it ran and did what it should?"""
+    return recorded(DOCUMENT.read_text(encoding="utf-8")).get(row.name, NOT_RUN)[0] in DONE
 
 
 def table(results):
-    """Markdown of {row's name: (date, result, note)}; what did not run says so."""
-    lines = ["| row | guest | machine | expected | result | on | |", "|---|---|---|---|---|---|---|"]
+    """Markdown of {row's name: (result, date, note)}; what did not run says so."""
+    lines = [HEADINGS, ("---",) * len(HEADINGS)]
     for row in rows():
-        date, result, note = results.get(row.name, ("", "not run", ""))
         machine = ", ".join(f"{key}={value}" for key, value in row.machine.items())
-        lines.append(f"| {row.name} | {row.guest} {row.script} | {machine} | {row.outcome} | {result} | {date} | {note} |")
-    return "\n".join(lines) + "\n"
+        lines.append((row.name, f"{row.guest} {row.script}".strip(), machine, row.outcome, *results.get(row.name, NOT_RUN)))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

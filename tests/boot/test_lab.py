@@ -1,5 +1,7 @@
 """The lab's own logic, where a mistake would make other tests pass or fail for the wrong reason."""
 
+import re
+
 import pytest
 
 import acpi
@@ -164,7 +166,24 @@ def test_matrix_list():
     """Every row can be read, and says what must come of it; names are their own."""
     rows = matrix.rows()
     assert len({row.name for row in rows}) == len(rows)
-    assert all(row.outcome in ("pass", "native") and bool(row.message) == (row.outcome == "native") for row in rows)
+    assert all(row.outcome in ("pass", "native", "refused") and bool(row.message) == (row.outcome != "pass") for row in rows)
     row = matrix.parse("a debian:report cpus=4,disabled=1+2,options=ap_start=icr-always+log=debug native no EPT")
     assert (row.guest, row.script, row.disabled, row.enabled_cpus, row.message) == ("debian", "report", [1, 2], 2, "no EPT")
     assert row.machine["options"] == "ap_start=icr-always log=debug" and row.config() == {"cpus": 4}
+
+
+def test_matrix_table(tmp_path, monkeypatch):
+    """A result goes into its line of the table, and nothing else changes; a row that failed is not done."""
+    document = tmp_path / "compatibility.md"
+    document.write_text("Before.\n\n| row | old |\n|---|---|\n| gone | x |\n\nBehind.\n", encoding="utf-8")
+    monkeypatch.setattr(matrix, "DOCUMENT", document)
+    row, other = matrix.row_of("tests/boot/test_full.py::test_matrix[cpus-3]"), matrix.row_of("tests/boot/test_chainload.py::test_boot_sector")
+    assert (row.name, other.name, matrix.row_of("test_full.py::test_matrix[cpus]")) == ("cpus-3", "boot-sector", None)
+    matrix.record(row, True, "a note")
+    before = document.read_text(encoding="utf-8").splitlines()
+    matrix.record(other, False, "")
+    after = document.read_text(encoding="utf-8").splitlines()
+    assert [line for line in before if line not in after] == [line for line in before if line.startswith("| boot-sector |")]
+    assert before[:2] == ["Before.", ""] and before[-2:] == ["", "Behind."] and len(before) == len(matrix.rows()) + 6
+    assert matrix.is_done(row) and not matrix.is_done(other)
+    assert re.search(r"^\| cpus-3 \| .* \| passed \| \d{4}-\d\d-\d\d \| a note \|$", "\n".join(after), re.MULTILINE)
