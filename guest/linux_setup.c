@@ -10,7 +10,6 @@ enum {
     HEAP_END = 0xe000,
     HEAP_END_BIAS = 0x200, /* heap_end_ptr doesn't count the boot sector */
     COMMAND_LINE_OFFSET = 0x10000,
-    REAL_MODE_END = 0xa0000,
     CAN_USE_HEAP = 0x80,
 };
 
@@ -21,7 +20,7 @@ uint64_t linux_setup_size(const struct guest_source *source)
 
 bool linux_setup_fits(struct range memory, struct range resident)
 {
-    return memory.end <= REAL_MODE_END && !range_overlaps(memory, resident);
+    return memory.end <= resident.start;
 }
 
 static void fill_header(uint8_t *at, const struct linux_plan *plan)

@@ -8,7 +8,7 @@
 /* Bytes of low memory for the code, its heap and stack, and the command line behind them: whole pages. */
 uint64_t linux_setup_size(const struct guest_source *source);
 
-/* Does that memory lie where real mode reaches it, clear of the resident code? */
+/* Does that memory lie below the resident code, where base memory then ends for all real-mode code? */
 bool linux_setup_fits(struct range memory, struct range resident);
 
 /*

@@ -49,7 +49,7 @@ static void make_memory(void)
 }
 
 /* Where a file lies that has memory of its own, in which ASan sees every byte too far. */
-static uint64_t next_apart(void)
+static inline uint64_t next_apart(void)
 {
     return GIB + MIB * apart_count++;
 }
