@@ -54,11 +54,19 @@ static const struct {
     {0, 4, "\x04\x22\x4d\x18", "an lz4 file (a compressed initrd?)"},
     {0, 4, "\x02\x21\x4c\x18", "an lz4 file (a compressed initrd?)"},
     {0, 3, "BZh", "a bzip2 file"},
+    {0, 3, "\x5d\0\0", "an lzma file (a compressed initrd?)"},
+    {0, 4, "\x89LZO", "an lzop file (a compressed initrd?)"},
     {0, 4, "hsqs", "a squashfs file system"},
     {0, 4, "QFI\xfb", "a qcow2 disk image"},
+    {0, 4, "KDMV", "a VMDK disk image"},
+    {0x200, 8, "EFI PART", "a disk image with a GPT"},
+    {0x438, 2, "\x53\xef", "an ext2, ext3 or ext4 file system"},
     {0, 7, "!<arch>", "an ar archive (a Debian package?)"},
     {0x101, 5, "ustar", "a tar archive"},
     {0x38, 4, "ARMd", "a Linux kernel for ARM64"},
+    {4, 4, "zimg", "a compressed EFI image of a Linux kernel"},
+    {0, 4, "\x27\x05\x19\x56", "an image for U-Boot"},
+    {0, 4, "\xd0\x0d\xfe\xed", "a device tree or FIT image"},
     {0x8001, 5, "CD001", "an ISO 9660 image"},
     {0, 2, "#!", "a script"},
 };
@@ -122,6 +130,17 @@ static bool describe_linux(struct file file, char *text, size_t text_size)
     return true;
 }
 
+/* Unified kernel images hold the kernel in a section of that name (PE/COFF specification, "Section Table"). */
+static bool has_linux_section(struct file file, size_t pe)
+{
+    const size_t table = pe + 24 + word(file, pe + 20);
+
+    for (size_t i = 0; i < word(file, pe + 6); i++)
+        if (has(file, table + i * 40, ".linux\0", 8))
+            return true;
+    return false;
+}
+
 static bool describe_pe(struct file file, char *text, size_t text_size)
 {
     const uint32_t pe = dword(file, 0x3c);
@@ -131,6 +150,8 @@ static bool describe_pe(struct file file, char *text, size_t text_size)
         return false;
     if (!has(file, pe, "PE\0", 4))
         format_text(text, text_size, "a DOS program");
+    else if (has_linux_section(file, pe))
+        format_text(text, text_size, "a unified kernel image (the kernel is in its section .linux)");
     else if (subsystem >= 10 && subsystem <= 13)
         format_text(text, text_size, "an EFI program (PE/COFF, machine %#x)", word(file, (size_t)pe + 4));
     else

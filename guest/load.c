@@ -10,6 +10,8 @@
 
 enum { BYTES_SHOWN = 8 };
 
+#define SUPPORTED "Plinth starts Linux bzImage and multiboot kernels; give it one, e.g. module2 /vmlinuz"
+
 static void first_bytes(const uint8_t *file, size_t size, char *text, size_t text_size)
 {
     size_t used = 0;
@@ -25,10 +27,7 @@ static bool fail_unknown(const void *file, size_t size, struct error *error)
 
     guest_describe(file, size, what, sizeof what);
     first_bytes(file, size, bytes, sizeof bytes);
-    return fail(error,
-                "the first module is %s (it begins %s): Plinth starts Linux bzImage and multiboot kernels; give it "
-                "one, e.g. module2 /vmlinuz",
-                what, bytes);
+    return fail(error, "the first module is %s (it begins %s): " SUPPORTED, what, bytes);
 }
 
 bool guest_load(const struct guest_source *source, struct guest_entry *entry, struct error *error)
@@ -38,9 +37,11 @@ bool guest_load(const struct guest_source *source, struct guest_entry *entry, st
 
     if (source->chainload)
         return bios_chainload(source, entry, error);
+    if (size == 0)
+        return fail(error, "the first module is an empty file: " SUPPORTED);
     if (!file)
-        return fail(error, "the first module, the guest's kernel, is empty or not below 4 GiB: check the file that "
-                           "module2 names");
+        return fail(error, "the first module, the guest's kernel, is not below 4 GiB: make the boot loader load it "
+                           "there");
     if (linux_recognise(file, size))
         return linux_load(source, entry, error);
     if (!multiboot_recognise(file, size))

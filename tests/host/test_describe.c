@@ -39,6 +39,14 @@ static void archives_and_images(void **state)
          "xz"},
         {0, "\x28\xb5\x2f\xfd", "zstd"},
         {0, "BZh91AY", "bzip2"},
+        {0, "\x5d", "lzma"}, /* and two zeros */
+        {0, "\x89LZO", "lzop"},
+        {0, "KDMV", "VMDK"},
+        {0x200, "EFI PART", "GPT"},
+        {0x438, "\x53\xef", "ext4"},
+        {4, "zimg", "EFI image of a Linux kernel"},
+        {0, "\x27\x05\x19\x56", "U-Boot"},
+        {0, "\xd0\x0d\xfe\xed", "device tree"},
         {0, "!<arch>\n", "ar archive"},
         {0x101, "ustar", "tar"},
         {0x8001, "CD001", "ISO 9660"},
@@ -92,6 +100,13 @@ static void programs(void **state)
     put(0x80, "PE\0\0\x64\x86", 6);
     put(0x80 + 24 + 68, "\x03", 1);
     assert_contains(describe(4096), "Windows");
+    put(0, "MZ", 2);
+    put32(0x3c, 0x80);
+    put(0x80, "PE\0\0\x64\x86\2\0", 8);
+    put(0x80 + 20, "\xf0", 1);
+    put(0x80 + 24 + 68, "\x0a", 1);
+    put(0x80 + 24 + 0xf0 + 40, ".linux\0\0", 8);
+    assert_contains(describe(4096), "unified kernel image");
     put(0, "MZ", 2);
     put32(0x3c, 0xfffffffe);
     assert_contains(describe(4096), "DOS");

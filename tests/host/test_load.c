@@ -45,9 +45,9 @@ static void what_is_unknown_is_described_with_its_first_bytes(void **state)
     source.kernel.end = source.kernel.start + 2;
     refuse("gzip", "(it begins 1f 8b): ");
     source.kernel.end = source.kernel.start;
-    refuse("empty", "module2");
+    refuse("an empty file", "Linux bzImage and multiboot kernels");
     source.kernel = (struct range){5 * GIB, 5 * GIB + 4096};
-    refuse("4 GiB", "module2");
+    refuse("4 GiB", "boot loader");
 }
 
 static const uint8_t setup_header[] = {0x55, 0xaa, 0xeb, 0x62, 'H', 'd', 'r', 'S', 0x05, 0x01};
