@@ -41,6 +41,7 @@ struct elf {
     size_t size;
     bool is_64bit;
     uint64_t entry, phoff;
+    uint32_t version;
     uint16_t type, machine, phentsize, phnum;
 };
 
@@ -62,6 +63,7 @@ static void read_header(struct elf *elf)
         memcpy(&narrow, elf->file, sizeof narrow);
         wide = (struct elf64_header){.e_type = narrow.e_type,
                                      .e_machine = narrow.e_machine,
+                                     .e_version = narrow.e_version,
                                      .e_entry = narrow.e_entry,
                                      .e_phoff = narrow.e_phoff,
                                      .e_phentsize = narrow.e_phentsize,
@@ -69,6 +71,7 @@ static void read_header(struct elf *elf)
     }
     elf->type = wide.e_type;
     elf->machine = wide.e_machine;
+    elf->version = wide.e_version;
     elf->entry = wide.e_entry;
     elf->phoff = wide.e_phoff;
     elf->phentsize = wide.e_phentsize;
@@ -104,6 +107,8 @@ static bool check_header(const struct elf *elf, struct error *error)
     if (elf->machine != EM_386 && elf->machine != EM_X86_64)
         return fail(error, "the kernel's ELF machine (e_machine) is %u, not 3 or 62: use a kernel for x86",
                     elf->machine);
+    if (elf->version != EV_CURRENT)
+        return fail(error, "the kernel's ELF version (e_version) is %u, not 1: " DAMAGED, elf->version);
     if (elf->phentsize != entry_size)
         return fail(error, "the kernel's ELF program headers (e_phentsize) have %u bytes, not %u: " DAMAGED,
                     elf->phentsize, entry_size);

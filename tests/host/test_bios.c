@@ -252,6 +252,10 @@ static void refusals(void **state)
     program_make();
     add(0, 0x90000, MEMORY_RESERVED); /* the set-up code finds its place only above 1 MiB */
     refuse("code32_start", "68 KiB");
+    program_make();
+    put16(0x413, 192); /* there is low memory enough, but above what the firmware calls free */
+    add(0, 0x2e000, MEMORY_RESERVED);
+    refuse("code32_start", "below 0x2f000");
 }
 
 int main(void)

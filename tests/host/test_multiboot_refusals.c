@@ -25,18 +25,42 @@ static void elf64(void)
     put_content();
 }
 
-enum { P1 = ELF64_PHDRS, P2 = ELF64_PHDRS + 56 }; /* the program headers */
+enum { Q1 = ELF32_PHDRS, Q2 = ELF32_PHDRS + 32 }; /* the program headers of elf32() */
 
-static const struct {
+static const struct bad_elf {
     unsigned at, size;
     uint64_t value;
     const char *texts[3];
-} bad_elf[] = {
+} bad_elf32[] = {
+    {16, 2, 3 + 1, {"e_type", "4", "link"}},
+    {18, 2, 8, {"e_machine", "8", "x86"}},
+    {20, 4, 2, {"e_version", "2", NULL}},
+    {24, 4, 0x300000, {"e_entry", "0x300000", "segments"}},
+    {28, 4, FILE_SIZE, {"e_phoff", "0x2000", "truncated"}},
+    {28, 4, UINT32_MAX, {"e_phoff", "0xffffffff", NULL}},
+    {42, 2, 56, {"e_phentsize", "56", "32"}},
+    {44, 2, 0, {"PT_LOAD", NULL, NULL}},
+    {44, 2, 0xffff, {"e_phnum", "65535", "8192"}},
+    {Q1 + 4, 4, FILE_SIZE - 0x7ff, {"header 0", "p_offset", "truncated"}},
+    {Q1 + 4, 4, UINT32_MAX, {"header 0", "p_offset", NULL}},
+    {Q2 + 12, 4, 0x202fff, {"0 and 1", "overlap", "p_paddr"}},
+    {Q2 + 12, 4, 0xffffff80, {"header 1", "p_paddr", "4 GiB"}},
+    {Q2 + 12, 4, 60 * MIB + 0x1000, {"header 1", "block", "0x3c00000"}},
+    {Q2 + 12, 4, 60 * MIB - 0xff, {"header 1", "block", "0x3c00000"}},
+    {Q2 + 12, 4, 64 * MIB - 0x80, {"header 1", "RAM", "p_paddr"}},
+    {Q2 + 16, 4, 0x101, {"header 1", "p_filesz 0x101", "p_memsz 0x100"}},
+    {Q2 + 20, 4, UINT32_MAX, {"header 1", "p_memsz", "4 GiB"}},
+};
+
+enum { P1 = ELF64_PHDRS, P2 = ELF64_PHDRS + 56 }; /* the program headers */
+
+static const struct bad_elf bad_elf64[] = {
     {4, 1, 3, {"EI_CLASS", "3", "damaged"}},
     {5, 1, 2, {"EI_DATA", "2", "x86"}},
     {6, 1, 0, {"EI_VERSION", "0", NULL}},
     {16, 2, 1, {"e_type", "1", "link"}},
     {18, 2, 183, {"e_machine", "183", "x86"}},
+    {20, 4, 0, {"e_version", "0", NULL}},
     {24, 8, 0x300000, {"e_entry", "0x300000", "segments"}},
     {24, 8, 0x600100, {"e_entry", "0x600100", NULL}},
     {32, 8, FILE_SIZE, {"e_phoff", "0x2000", "truncated"}},
@@ -58,16 +82,22 @@ static const struct {
     {P2 + 40, 8, UINT64_MAX, {"header 1", "p_memsz", "4 GiB"}},
 };
 
+static void refuse_each(void (*make)(void), const struct bad_elf *bad, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        machine_make();
+        make();
+        patch(&machine.file, bad[i].at, bad[i].size, bad[i].value);
+        machine_kernel_at(KERNEL_AT);
+        refuse(bad[i].texts[0], bad[i].texts[1], bad[i].texts[2]);
+    }
+}
+
 static void bad_elf_fields(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < ARRAY_SIZE(bad_elf); i++) {
-        machine_make();
-        elf64();
-        patch(&machine.file, bad_elf[i].at, bad_elf[i].size, bad_elf[i].value);
-        machine_kernel_at(KERNEL_AT);
-        refuse(bad_elf[i].texts[0], bad_elf[i].texts[1], bad_elf[i].texts[2]);
-    }
+    refuse_each(elf32, bad_elf32, ARRAY_SIZE(bad_elf32));
+    refuse_each(elf64, bad_elf64, ARRAY_SIZE(bad_elf64));
 }
 
 static void too_many_segments(void **state)
@@ -208,6 +238,39 @@ static void bad_header_tags(void **state)
     }
 }
 
+/* Both tags of a kernel that is no ELF file: header_addr, load_addr, load_end_addr, bss_end_addr; entry_addr. */
+static const struct {
+    uint32_t addresses[4], entry;
+    const char *texts[3];
+} bad_addresses2[] = {
+    {{0x100200, 0x100201, 0, 0}, 0x100200, {"load_addr 0x100201", "header_addr", NULL}},
+    {{0x100200, 0x0fffff, 0, 0}, 0x100200, {"load_addr 0xfffff", "first byte", NULL}},
+    {{0x1ff, 0xffffffff, 0, 0}, 0x1ff, {"header_addr 0x1ff", "offset", NULL}},
+    {{0x100200, 0x100000, 0x100000, 0}, 0x100200, {"load_end_addr 0x100000", "load_addr", NULL}},
+    {{0x100200, 0x100000, 0x102001, 0}, 0x100200, {"load_end_addr 0x102001", "truncated", NULL}},
+    {{0x100200, 0x100000, 0x101000, 0x100fff}, 0x100200, {"bss_end_addr 0x100fff", "load_end_addr", NULL}},
+    {{0x100200, 0x100000, 0x101000, 0x102000}, 0x102000, {"entry_addr", "0x102000", NULL}},
+    {{0xfffff200, 0xfffff000, 0, 0}, 0xfffff200, {"load_addr", "4 GiB", NULL}},
+    {{0x3c00200, 0x3c00000, 0, 0}, 0x3c00200, {"load_addr", "block", NULL}},
+    {{0x100200, 0x100000, 0, 0x4000001}, 0x100200, {"bss_end_addr", "block", NULL}},
+};
+
+static void bad_address_tags(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(bad_addresses2); i++) {
+        machine_make();
+        machine.file.size = 0;
+        put_header2(0);
+        put_tag2(2, 0, bad_addresses2[i].addresses, 4);
+        put_tag2(3, 0, &bad_addresses2[i].entry, 1);
+        header2_end();
+        put_content();
+        machine_kernel_at(KERNEL_AT);
+        refuse(bad_addresses2[i].texts[0], bad_addresses2[i].texts[1], bad_addresses2[i].texts[2]);
+    }
+}
+
 static void optional_tags_are_no_demand(void **state)
 {
     (void)state;
@@ -326,6 +389,7 @@ int main(void)
         cmocka_unit_test(bad_header1_fields),
         cmocka_unit_test(fields_beyond_the_first_8_kib),
         cmocka_unit_test(bad_header_tags),
+        cmocka_unit_test(bad_address_tags),
         cmocka_unit_test(optional_tags_are_no_demand),
         cmocka_unit_test(a_kernel_that_only_draws_is_told),
         cmocka_unit_test(header2_sizes),
