@@ -11,21 +11,29 @@ from .command import LabError, run
 from .paths import BUILD
 
 SUITE = "bookworm"
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 def foreign(architecture):
     """Options by which apt's programs work for another architecture, with lists of their own under build/: the system's apt stays as
-    it is. The lists are downloaded on first use."""
+    it is. The lists are downloaded on first use, of the release only: where a mirror has just one architecture's updates, the others'
+    don't fit its index."""
     if not architecture:
         return []
     directory = BUILD / f"apt-{architecture}"
     options = [word for option in (f"APT::Architecture={architecture}", f"APT::Architectures={architecture}", "Acquire::Languages=none",
-                                   f"Dir::State::Lists={directory}/lists", f"Dir::Cache={directory}/cache")
+                                   f"Dir::State::Lists={directory}/lists", f"Dir::Cache={directory}/cache",
+                                   f"Dir::Etc::SourceList={directory}/sources.list", "Dir::Etc::SourceParts=/dev/null")
                for word in ("-o", option)]
     if not directory.exists():
         (directory / "lists/partial").mkdir(parents=True)
         (directory / "cache").mkdir()
-        run("apt-get", *options, "-q", "update")
+        (directory / "sources.list").write_text(f"{source(SUITE)}\n")
+        try:
+            run("apt-get", *options, "-q", "update")
+        except LabError:
+            shutil.rmtree(directory)  # or the next use would take it for complete
+            raise
     return options
 
 
@@ -44,6 +52,11 @@ def unpack(package, directory, architecture=None):
     finally:
         shutil.rmtree(scratch)
     return directory
+
+
+def source(suite):
+    """A suite's line for apt's list of sources."""
+    return f"deb [signed-by={KEYRING}] {mirror()} {suite} main"
 
 
 def mirror():

@@ -21,7 +21,6 @@ libraries={libraries}
 export LTDL_LIBRARY_PATH="$libraries/bochs/plugins" BXSHARE={share}
 exec "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" {program} "$@"
 """
-KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 def fetch():
@@ -57,7 +56,7 @@ def unpack(scratch):
     for needed in ("etc/apt/apt.conf.d", "etc/apt/preferences.d", "etc/apt/trusted.gpg.d", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial",
                    "var/lib/dpkg"):
         (scratch / needed).mkdir(parents=True)
-    (scratch / "etc/apt/sources.list").write_text(f"deb [signed-by={KEYRING}] {debian.mirror()} {SUITE} main\n")
+    (scratch / "etc/apt/sources.list").write_text(f"{debian.source(SUITE)}\n")
     (scratch / "var/lib/dpkg/status").touch()
     apt = ("apt-get", "-qq", "-o", f"Dir={scratch}", "-o", f"Dir::State::status={scratch}/var/lib/dpkg/status", "-o", "APT::Sandbox::User=root")
     run(*apt, "update")
