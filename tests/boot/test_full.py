@@ -12,7 +12,7 @@ import machines
 import matrix
 import report as reports
 import test_debian as debian
-from lab import image, initramfs, kernel
+from lab import bochs, image, initramfs, kernel
 from lab.machine import Config
 from lab.paths import BUILD
 
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.full
 
 SECONDS = 900
 PLINTH_STARTS = r"^Plinth .*, loaded by GRUB"
+CPUID = 10  # basic exit reason
 ENTRY_FLAGS = 4  # offset in a MADT's local APIC entry (ACPI 6.5, table 5.21); bit 0: enabled
 
 
@@ -71,8 +72,9 @@ def disable(row):
 
 
 def watch_to_the_end(machine):
-    """It switches the machine off."""
+    """It switches the machine off by ACPI."""
     assert machine.wait_end(SECONDS), f"the machine did not power off:\n{harness.tail(machine)}"
+    assert not bochs.trouble(machine.log.parent)
 
 
 def watch_two_reboots(machine):
@@ -113,10 +115,15 @@ def check_report(row, text, _):
 
 
 def check_boots(_, text, __):
-    """Each of Plinth's starts was a good one, in the same place."""
+    """Each of Plinth's starts was a good one: the same place, the same memory for the guest, and counters that begin anew."""
     debian.check_boot_lines(re.sub("Kernel panic|Oops|BUG:", "", text))  # a panic is what one of them is about
-    assert len(re.findall(PLINTH_STARTS, text, re.MULTILINE)) == 3
-    assert len(set(re.findall(r"Plinth's block at \S+, \d+ KiB", text))) == 1
+    boots = re.split(PLINTH_STARTS, text, flags=re.MULTILINE)[1:]
+    assert len(boots) == 3
+    for kept in (r"Plinth's block at \S+, \d+ KiB", r"BIOS-e820: (.*)", r"^Memory: (\d+ MiB)", r"^VT-x: (.*)"):
+        lines = {tuple(re.findall(kept, boot, re.MULTILINE)) for boot in boots}
+        assert len(lines) == 1 and lines != {()}, lines
+    first, second = (reports.parse(boot).exits_of(CPUID) for boot in boots[:2])
+    assert 0 < second < 1.2 * first and first < 1.2 * second, f"{first} exits for CPUID in one boot, {second} in the next"
 
 
 def check_kexec(row, text, _):
@@ -126,7 +133,7 @@ def check_kexec(row, text, _):
     assert len(re.findall(PLINTH_STARTS, text, re.MULTILINE)) == 1 and "life: kexec" in text
     assert len(re.findall(r"^\[    0.000000\] Linux version", text, re.MULTILINE)) == 2
     assert report.cpus == list(range(row.enabled_cpus))
-    assert report.exits_of(10) > 1000, "the counters did not go on"
+    assert report.exits_of(CPUID) > 1000, "the counters did not go on"
     debian.check_memory(cases.Debian(row.name, cpus=row.enabled_cpus, memory=ram(text)), text, report)
 
 
