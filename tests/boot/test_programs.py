@@ -41,7 +41,7 @@ def test_debian_i386(directory):
     initrd = initramfs.build(directory / "initrd.img", {"bin/busybox": busybox})
     words = machines.command_line(bochs.kernel_parameters(Config.ips), "plinth.test=report")
     with on_plinth(directory, [(vmlinuz, words), (initrd, "")], memory=256) as machine:
-        assert machine.wait_end(300), harness.tail(machine)
+        assert machine.wait_end(900), harness.tail(machine)
         text = machine.text
     assert re.search(r"Linux version \S+-686 ", text)
     assert re.findall(r"^cpuinfo: processor=(\d)", text, re.MULTILINE) == ["0", "1"]
