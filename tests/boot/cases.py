@@ -62,7 +62,7 @@ DEBIAN = (
     Debian("four-cpus", cpus=4, seconds=400),
     Debian("two-cpus", script="budget"),
     Debian("memory-3072", memory=3072),
-    Debian("memory-256", memory=256),
+    Debian("memory-256", memory=256, options="statistics=histogram"),
     Debian("one-cpu", cpus=1),
 )
 

@@ -11,6 +11,7 @@ class Report:
     cpus: list = field(default_factory=list)  # the numbers in /proc/cpuinfo
     memory_kib: int = 0
     stats: list = field(default_factory=list)  # plinth-stat's line of each CPU
+    buckets: list = field(default_factory=list)  # of the histograms of exits, with statistics=histogram
     exits: list = field(default_factory=list)  # one a CPU (or "all") and reason
     dmesg: list = field(default_factory=list)  # (level, text without its time)
     madt: bytes = b""
@@ -74,6 +75,7 @@ READERS = {
     "meminfo": lambda report, rest: setattr(report, "memory_kib", int(rest.split()[0])),
     "stat": lambda report, rest: report.stats.append(words(rest)),
     "exit": lambda report, rest: report.exits.append(words(rest)),
+    "bucket": lambda report, rest: report.buckets.append(words(rest)),
     "exit-booted": reader_of("booted"),
     "exit-idle": reader_of("idle"),
     "exit-busy": reader_of("busy"),

@@ -75,6 +75,16 @@ def check_interface(case, report):
     for cpu in range(case.cpus):
         assert report.exits_of(10, str(cpu)) > 0, f"no CPUID exit was counted on CPU {cpu}"
     check_violations(case, report)
+    check_histograms(case, report)
+
+
+def check_histograms(case, report):
+    """Each exit is in a bucket, of each CPU and reason; but reading them is CPUIDs."""
+    assert bool(report.buckets) == ("statistics=histogram" in case.options)
+    for line in report.exits if report.buckets else ():
+        exits = [int(bucket["exits"]) for bucket in report.buckets if (bucket["cpu"], bucket["reason"]) == (line["cpu"], line["reason"])]
+        more = sum(exits) - int(line["exits"])
+        assert 0 <= more <= (17 if line["reason"] == "10" else 0), line
 
 
 def check_violations(case, report):
