@@ -31,6 +31,7 @@
 #include "lib/string.h"
 #include "mm/ept_execute.h"
 #include "mm/phys.h"
+#include "vmm/monitor.h"
 #include "vmm/vmm.h"
 
 enum { INFORMATION_MAX = 32 * 1024, POOL_BYTES_MIN = 256 * 1024 };
@@ -310,6 +311,7 @@ static noreturn void boot_in_block(void)
     need(build_ept());
     need(start_virtualization());
     need(vmm_init(&pool, &ept, &mtrr, &acpi, &error));
+    monitor_dump_init(&info.memmap);
     must(load_guest());
     need(host_map_seal(&error));
     launch();

@@ -64,10 +64,14 @@ static void store(volatile void *there, unsigned bytes, uint64_t value)
 
 static void transfer(uint64_t address, uint8_t *own, uint64_t size, bool write)
 {
-    while (size) {
-        unsigned bytes = width(address, size);
-        volatile uint8_t *there = show(address);
+    volatile uint8_t *there = NULL;
+
+    for (unsigned bytes; size; size -= bytes, address += bytes, own += bytes, there += bytes) {
         uint64_t value = 0;
+
+        bytes = width(address, size);
+        if (!there || address % PAGE_SIZE == 0)
+            there = show(address);
 
         if (write) {
             memcpy(&value, own, bytes);
@@ -76,9 +80,6 @@ static void transfer(uint64_t address, uint8_t *own, uint64_t size, bool write)
             value = load(there, bytes);
             memcpy(own, &value, bytes);
         }
-        address += bytes;
-        own += bytes;
-        size -= bytes;
     }
 }
 

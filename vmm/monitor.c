@@ -118,6 +118,9 @@ static void run(const struct monitor_command *command)
     case MONITOR_INFO_TICKS:
         monitor_show_ticks();
         break;
+    case MONITOR_DUMP:
+        monitor_dump(command);
+        break;
     case MONITOR_WATCH:
         monitor_watch(command);
         break;

@@ -6,10 +6,14 @@
 
 #include "arch/x86/cpu.h"
 #include "lib/error.h"
+#include "mm/memmap.h"
 #include "vmm/monitor_command.h"
 
 /* Boot CPU, before launch: takes the serial line's ports from the guest, if the line is Plinth's own. */
 must_check bool monitor_init(struct error *error);
+
+/* Boot CPU, before launch: the machine's memory, for the command dump. The map must stay. */
+void monitor_dump_init(const struct memmap *map);
 
 /* Boot CPU, last before its first entry: greets, and asks for VM_EXIT_POLL. */
 void monitor_start(void);
@@ -44,6 +48,10 @@ void monitor_show_watches(void);
 void monitor_trace_set(bool on);
 void monitor_trace_show(const struct monitor_command *command);
 void monitor_show_ticks(void);
+
+/* monitor_dump.c */
+void monitor_dump(const struct monitor_command *command);
+void monitor_dump_registers(void); /* of this CPU */
 
 /* monitor_show.c: the commands that look, on the CPU that is looked at. */
 void monitor_execute(const struct monitor_command *command);

@@ -178,6 +178,9 @@ void monitor_execute(const struct monitor_command *command)
     case MONITOR_X:
         monitor_show_memory(command);
         break;
+    case MONITOR_DUMP:
+        monitor_dump_registers();
+        break;
     case MONITOR_NMI:
         inject_nmi();
         break;

@@ -2,7 +2,10 @@
 
 import json
 import re
+import select
+import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -94,18 +97,55 @@ def test_memory_is_shown(hung):
 
 
 def test_core_for_gdb(hung, directory):
-    """Registers and memory that were shown become a core file, in which gdb finds the guest's variables and where its CPUs are."""
+    """What `dump` sends of a stopped guest becomes a core file, in which gdb finds the guest's variables and where its CPUs are."""
     machine, monitor = hung
     text = number(machine.text, r"hang: text at (\S+)")
     value = re.search(r"hang: random at \S+ is (\S+)", machine.text)[1]
     log, core = directory / "core.log", directory / "core"
-    log.write_text("".join(monitor.ask(command) for command in ("stop", "regs 0", "regs 1", f"x/64xg {text & ~0xff:x}")))
-    subprocess.run([TOOLS / "plinth-core", log, "-o", core], check=True)
+    log.write_text(monitor.ask("stop") + monitor.ask(f"dump {text & ~0xfff:x} 2000") + monitor.ask("dump 7bffe00 400"))
+    made = subprocess.run([TOOLS / "plinth-core", log, "-o", core], check=True, capture_output=True, text=True)
+    assert "2 CPUs, 8 KiB of memory" in made.stdout and "damaged" not in made.stderr
     questions = [word for question in ("printf \"%s %lx\\n\", hang.text, hang.random", "thread apply all info symbol $rip") for word in ("-ex", question)]
     elf = machines.GUEST.with_suffix(".elf")
     answers = subprocess.run(["gdb", "-batch", "-nx", *questions, elf, core], capture_output=True, text=True, check=True).stdout
     assert f"found from outside {int(value, 16):x}\n" in answers
     assert re.search(r"^spin \+? ?", answers, re.MULTILINE) and re.search("^test_hang", answers, re.MULTILINE)
+    assert "error: a range is" in monitor.ask("dump 1000") and "error: a range is" in monitor.ask("dump fffffffffffffff0 20")
+    assert monitor.ask("stop") == "stopped: 2 of 2 CPUs\n" and monitor.ask("cont") == ""
+
+
+def join(line, listener):
+    """Connect a machine's line to whoever comes to the listener, until one of them hangs up."""
+    other = listener.accept()[0]
+    ends = {line.console: other, other: line.console}
+    while True:
+        for end in select.select(list(ends), [], [])[0]:
+            data = end.recv(65536)
+            if not data:
+                return
+            ends[end].sendall(data)
+
+
+@pytest.mark.full
+def test_core_of_all_memory(directory):
+    """plinth-core at the line itself: all RAM of a guest that runs; gdb finds a variable in it, and the guest goes on."""
+    config = Config(directory=directory, cpus=2, memory=64, ips=5_000_000, ignore_bad_msrs=False, com2=True)
+    with harness.start(machines.guest_on_plinth("test=hang", "console=com2"), config) as machine:
+        monitor = Monitor(machine)
+        assert machine.wait(60, "= hang: spinning"), harness.tail(machine)
+        turns = number(machine.text, r"hang: turns at (\S+)")
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            threading.Thread(target=join, args=(machine.com2, listener), daemon=True).start()
+            made = subprocess.run([TOOLS / "plinth-core", "--line", f"127.0.0.1:{listener.getsockname()[1]}", "-o", directory / "core"],
+                                  check=True, capture_output=True, text=True, timeout=900)
+        assert re.search(r"2 CPUs, 6\d{4} KiB of memory", made.stdout) and not made.stderr
+        value = re.search(r"hang: random at \S+ is (\S+)", machine.text)[1]
+        elf = machines.GUEST.with_suffix(".elf")
+        answers = subprocess.run(["gdb", "-batch", "-nx", "-ex", "printf \"%s %lx\\n\", hang.text, hang.random", elf, directory / "core"],
+                                 capture_output=True, text=True, check=True).stdout
+        assert f"found from outside {int(value, 16):x}\n" in answers
+        first, second = (number(monitor.ask(f"x {turns:x}"), rf"^{turns:016x}: (\S+)") for _ in range(2))
+        assert second > first, "the guest doesn't go on"
 
 
 def test_watch_reports(hung):
@@ -147,7 +187,7 @@ def test_trace(directory):
         assert machine.wait(60, "= hang: spinning"), harness.tail(machine)
         monitor.ask("stop")
         shown = monitor.ask("trace show 50")
-        entries = re.findall(r"^trace: cpu0 tsc (\d+) ticks (\d+) CPUID rip ([0-9a-f]+) ", shown, re.MULTILINE)
+        entries = re.findall(r"^trace: cpu0 entry \d+ tsc (\d+) ticks (\d+) CPUID rip ([0-9a-f]+) ", shown, re.MULTILINE)
         assert len(entries) == 50 == len(re.findall("^trace: cpu", shown, re.MULTILINE))
         assert [int(tsc) for tsc, _, _ in entries] == sorted(int(tsc) for tsc, _, _ in entries)
         ticks = monitor.ask("info ticks")
@@ -171,4 +211,6 @@ def test_crash_ends_in_the_monitor(directory):
         monitor = Monitor(machine)
         assert machine.com2.wait(60, r"the guest has ended, the monitor goes on[^\n]*\nplinth> \x1b\[K$"), machine.com2.text
         assert "rip 0008:" in monitor.ask("regs")
+        sent = monitor.ask("dump 100000 100")
+        assert "dump: cpu 0 rip" in sent and "dump: end" in sent
         assert "is Plinth's block" in monitor.ask("xp 7c00000")

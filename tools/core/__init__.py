@@ -1,0 +1,1 @@
+"""What tools/plinth-core is made of."""
