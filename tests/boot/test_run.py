@@ -50,7 +50,7 @@ def test_shell(console, record_property):
     console.expect(r"CPUIDs of them by plinth-stat")
     console.expect(PROMPT)
     console.sendline("plinth-stat --interval 0.2 --count 3 --cpu 1 --sort exits | grep -c 'of them CPU 1, every 0.2 s'")
-    console.expect(r"^3\r?$")
+    console.expect(r"\n3\r\n")
     console.expect(PROMPT)
     console.sendline("plinth-stat --histogram; echo status $?")
     console.expect(r"there are no histograms, as Plinth was started without statistics=histogram")
