@@ -206,11 +206,15 @@ struct cpuid_result cpuid(uint32_t leaf, uint32_t subleaf)
     case 1:
         return (struct cpuid_result){0x50654, fake_current << 24, 0x77fafbff, 0xbfebfbff};
     case 7:
-        return (struct cpuid_result){0, 0xd39ffffb, 0x818, 0xbc000400};
+        if (subleaf)
+            return (struct cpuid_result){~0u, ~0u, ~0u, ~0u};
+        return (struct cpuid_result){0, 0xd39ffffb, 0x838, 0xbc040400};
     case 10:
         return (struct cpuid_result){0x07300404, 0, 0, 0x603};
     case 0x80000000:
         return (struct cpuid_result){0x80000008, 0, 0, 0};
+    case 0xd:
+        return (struct cpuid_result){~0u, 0, ~0u, 0};
     case 0x80000001:
         return (struct cpuid_result){0, 0, 0x121, 0x2c100800};
     case 0x80000008:

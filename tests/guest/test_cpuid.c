@@ -65,6 +65,7 @@ static void set_aside(struct leaf *leaf)
     if (leaf->leaf == 1) {
         differ("vmx %d smx %d hypervisor %d", !!(leaf->value.ecx & LEAF1_ECX_VMX), !!(leaf->value.ecx & LEAF1_ECX_SMX),
                !!(leaf->value.ecx & LEAF1_ECX_HYPERVISOR));
+        check(!under_plinth() || !(leaf->value.ecx & (LEAF1_ECX_VMX | LEAF1_ECX_SMX)), "VMX and SMX are hidden");
         leaf->value.ecx &= ~(LEAF1_ECX_VMX | LEAF1_ECX_SMX | LEAF1_ECX_HYPERVISOR);
     }
 }

@@ -51,12 +51,47 @@ static void a_failed_entry_ends_in_a_report(void **state)
     assert_contains(fake_end_text(), "ENTRY_FAILURE_MACHINE_CHECK");
 }
 
+/* The guest's answer to CPUID beside the machine's; `hidden` in the order EAX, EBX, ECX, EDX. */
+static void expect_hidden(uint32_t leaf, uint32_t subleaf, struct cpuid_result hidden)
+{
+    const struct guest_regs *regs = cpu_this()->frame;
+    const struct cpuid_result machine = cpuid(leaf, subleaf);
+    const uint32_t hypervisor = leaf == 1 ? CPUID_1_ECX_HYPERVISOR : 0;
+
+    cpu_this()->frame->rax = leaf;
+    cpu_this()->frame->rcx = subleaf;
+    exit_with(EXIT_CPUID, 0);
+    assert_int_equal(regs->rax, machine.eax & ~hidden.eax);
+    assert_int_equal(regs->rbx, machine.ebx & ~hidden.ebx);
+    assert_int_equal(regs->rcx, (machine.ecx & ~hidden.ecx) | hypervisor);
+    assert_int_equal(regs->rdx, machine.edx & ~hidden.edx);
+}
+
+/* What the table in cpuid.c must come to, written down a second time: VMX, SMX, Intel PT and FRED, and, as this CPU's
+ * controls give none of them, INVPCID, WAITPKG and PCONFIG. Nothing else: XSAVES and RDTSCP it can have. */
+static void cpuid_hides_what_plinth_keeps(void **state)
+{
+    const uint32_t vmx_bit = BIT(5), smx = BIT(6), osxsave = BIT(27), invpcid = BIT(10), pt = BIT(25), ospke = BIT(4);
+    const uint32_t waitpkg = BIT(5), pconfig = BIT(18), fred = BIT(17), xss_pt = BIT(8);
+
+    (void)state;
+    set(INDEX_GUEST_CR4, CR4_VMXE); /* without OSXSAVE and PKE */
+    expect_hidden(0x1, 0, (struct cpuid_result){0, 0, vmx_bit | smx | osxsave, 0});
+    expect_hidden(0x7, 0, (struct cpuid_result){0, invpcid | pt, waitpkg | ospke, pconfig});
+    expect_hidden(0x7, 1, (struct cpuid_result){fred, 0, 0, 0});
+    expect_hidden(0xd, 1, (struct cpuid_result){0, 0, xss_pt, 0});
+    expect_hidden(0x14, 0, (struct cpuid_result){~0u, ~0u, ~0u, ~0u});
+    expect_hidden(0x80000001, 0, (struct cpuid_result){0, 0, 0, 0});
+    expect_hidden(0x4, 0, (struct cpuid_result){0, 0, 0, 0});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(rip_wraps_as_the_mode_says, rewind_cpu),
         cmocka_unit_test_setup(every_reason_has_an_end, rewind_cpu),
         cmocka_unit_test_setup(a_failed_entry_ends_in_a_report, rewind_cpu),
+        cmocka_unit_test_setup(cpuid_hides_what_plinth_keeps, rewind_cpu),
     };
 
     return cmocka_run_group_tests(tests, boot, NULL);
