@@ -35,9 +35,9 @@ bool virt_statistics(uint32_t index, uint32_t reason, uint64_t *exits, uint64_t 
 {
     if (index >= cpu_count || reason >= EXIT_REASONS)
         return false;
-    *exits = cpu_at(index)->statistics[reason].exits;
-    for (unsigned log2 = 0; log2 < TICK_BUCKETS; log2++)
-        *exits += virt_tick_bucket(index, reason, log2);
     *ticks = cpu_at(index)->statistics[reason].ticks;
+    *exits = cpu_at(index)->statistics[reason].exits;
+    for (unsigned log2 = 0; cpu_at(index)->ticks[0] && log2 < TICK_BUCKETS; log2++)
+        *exits += virt_tick_bucket(index, reason, log2);
     return true;
 }
