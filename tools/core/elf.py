@@ -9,7 +9,7 @@ from .dump import union
 ORDER = "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs rflags rsp ss fs_base gs_base ds es fs gs".split()
 PRSTATUS_BYTES, PRSTATUS_PID, PRSTATUS_REGISTERS = 336, 32, 112  # struct elf_prstatus, sys/procfs.h
 ET_CORE, EM_X86_64, PT_LOAD, PT_NOTE, NT_PRSTATUS, READ_WRITE_EXECUTE = 4, 62, 1, 4, 1, 7
-EHDR, PHDR, PAGE, CHUNK = 64, 56, 4096, 1 << 20
+EHDR, PHDR, PAGE, CHUNK, LONG = 64, 56, 4096, 1 << 20, 1 << 16
 SEGMENTS_MAX = 65000  # e_phnum has 16 bits
 
 
@@ -20,7 +20,8 @@ class Memory:
         self.records = records
         self.pieces = [(start, end - start) for start, end in union((record.start, record.end) for record in records)]
         self.starts = [start for start, _ in self.pieces]
-        self.cache = {}
+        self.of_page = {}  # {page: [(which, record)]} of short records, made when it is first asked for
+        self.long = [(which, record) for which, record in enumerate(records) if record.length > LONG]
 
     def piece(self, address):
         """(start, length) of the piece that holds the address, or None."""
@@ -39,19 +40,20 @@ class Memory:
         piece = self.piece(address)
         if not piece or address + PAGE > piece[0] + piece[1]:
             return None
-        if not self.cache:
+        if not self.of_page:
             self.index()
         page = bytearray(PAGE)
-        for record in self.cache.get(address // PAGE, ()):
+        long = [pair for pair in self.long if pair[1].start < address + PAGE and address < pair[1].end]
+        for _, record in sorted(self.of_page.get(address // PAGE, []) + long, key=lambda pair: pair[0]):
             start, end = max(record.start, address), min(record.end, address + PAGE)
             page[start - address:end - address] = record.bytes(start, end)
         return bytes(page)
 
     def index(self):
-        """Which records lie on a page."""
-        for record in self.records:
-            for number in range(record.start // PAGE, (record.end + PAGE - 1) // PAGE):
-                self.cache.setdefault(number, []).append(record)
+        """Which records lie on a page. Those that go over many are few."""
+        for which, record in enumerate(self.records):
+            for number in range(record.start // PAGE, (record.end + PAGE - 1) // PAGE) if record.length <= LONG else ():
+                self.of_page.setdefault(number, []).append((which, record))
 
 
 def note(cpu, registers):
