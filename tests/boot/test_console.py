@@ -6,6 +6,7 @@ import pytest
 
 import harness
 import machines
+from core import dump
 from lab import bochs, image, initramfs, kernel
 from lab.machine import Config
 
@@ -52,6 +53,11 @@ def test_hung_guest_by_the_same_line(directory):
         enter_monitor(machine)
         assert "stopped: 2 of 2 CPUs" in ask(machine, b"stop")
         assert f": {value}\n" in ask(machine, b"x " + where.encode())
+        found = dump.Dump()
+        for line in ask(machine, b"dump " + where.encode() + b" 400").split("\n"):
+            found.feed(line)
+        assert len(found.registers) == 2 and not found.bad and not found.missing()
+        assert any(record.start <= int(where, 16) < record.end for record in found.records)
         assert "error: " in ask(machine, b"frobnicate")
         assert "^C" in ask(machine, b"half\x03")
         assert "error" not in ask(machine, b"cont")

@@ -1,6 +1,7 @@
 """Debian's stock kernel on Plinth: every CPU, every promise of the interface, no warning that the bare machine lacks."""
 
 import re
+import subprocess
 
 import pytest
 
@@ -11,6 +12,7 @@ import harness
 import machines
 import report as reports
 from lab.machine import Config
+from lab.paths import ROOT
 
 EXCEPTION_OR_NMI, EPT_VIOLATION = 0, 48
 
@@ -32,6 +34,8 @@ def test_debian(case, directory, record_property):
     bare_text = baseline.console(cpus=case.cpus, flavour=case.flavour)
     bare = reports.parse(bare_text)
     check_troubles(report, bare)
+    if report.buckets:
+        check_picture(text, directory)
     if case.script == "budget":
         record_property("show", "\n".join(budget.check(text, report, bare_text, bare)))
 
@@ -85,6 +89,15 @@ def check_histograms(case, report):
         exits = [int(bucket["exits"]) for bucket in report.buckets if (bucket["cpu"], bucket["reason"]) == (line["cpu"], line["reason"])]
         more = sum(exits) - int(line["exits"])
         assert 0 <= more <= (17 if line["reason"] == "10" else 0), line
+
+
+def check_picture(text, directory):
+    """The table in the guest has bars, CPUID first as there are most; and the console's log becomes a picture."""
+    rows = re.findall(r"^table: (\S+) +\d+ +\d+\.\d% +\d+\.\d% +\d+ .*\n((?:table: +\d+ \.\. .* #+$\n)+)", text, re.MULTILINE)
+    assert rows and rows[0][0] == "CPUID" and rows[0][1].count("\n") > 1
+    subprocess.run([ROOT / "tools/plinth-histogram", directory / "console.log", "-o", directory / "histogram.svg"], check=True)
+    picture = (directory / "histogram.svg").read_text()
+    assert all(f"{reason}: " in picture for reason, _ in rows)
 
 
 def check_violations(case, report):
