@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .command import LabError
 
-CONNECT_SECONDS = 20
+CONNECT_SECONDS = 120  # Bochs registers each 128 KiB of memory by comparing it with all before: 15 s for 5 GiB, on an idle machine
 DIE_WITH_US = ("setpriv", "--pdeathsig", "KILL")  # an emulator never outlives us, however we end
 
 
