@@ -12,21 +12,23 @@ from lab.machine import Config
 SECONDS = 400
 
 
-def report(cpus=2, flavour="cloud", model=None, newer=False):
+def report(cpus=2, flavour="cloud", model=None, newer=False, words=""):
     """The report of a bare boot."""
-    return reports.parse(console(cpus, flavour, model, newer))
+    return reports.parse(console(cpus, flavour, model, newer, words))
 
 
-def console(cpus=2, flavour="cloud", model=None, newer=False):
-    """The console's text of a bare boot, from build/test/ if it is there and newer than what it was made of. `newer`: in the newer Bochs."""
-    directory = harness.ARTIFACTS / "-".join(["baseline", flavour, str(cpus), *([model] if model else []), *(["newer"] if newer else [])])
+def console(cpus=2, flavour="cloud", model=None, newer=False, words=""):
+    """The console's text of a bare boot, from build/test/ if it is there and newer than what it was made of. `newer`: in the newer Bochs;
+    `words`: of the command line, beside the usual ones."""
+    names = ["baseline", flavour, str(cpus), model, "newer" if newer else None, *words.split()]
+    directory = harness.ARTIFACTS / "-".join(name for name in names if name)
     directory.mkdir(parents=True, exist_ok=True)
     kept = directory / "report.txt"
     with open(directory / "lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two tests may want it at the same time
         if not is_fresh(kept, flavour):
             emulator = newer_bochs.config() if newer else {}
-            kept.write_text(boot(Config(directory=directory, cpus=cpus, model=model, **emulator), flavour))
+            kept.write_text(boot(Config(directory=directory, cpus=cpus, model=model, **emulator), flavour, words))
     return kept.read_text()
 
 
@@ -36,9 +38,9 @@ def is_fresh(kept, flavour):
     return kept.exists() and all(kept.stat().st_mtime > file.stat().st_mtime for file in made_of)
 
 
-def boot(config, flavour):
+def boot(config, flavour, words=""):
     """Boot on the bare machine and return the console's text."""
-    with harness.start(machines.linux_bare(flavour), config, "bochs") as machine:
+    with harness.start(machines.linux_bare(flavour, more=words), config, "bochs") as machine:
         assert machine.wait_end(SECONDS), f"the bare machine did not end in {SECONDS} s:\n{harness.tail(machine)}"
         assert reports.parse(machine.text).complete, f"the bare machine's report is not whole:\n{harness.tail(machine)}"
         return machine.text

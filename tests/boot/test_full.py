@@ -112,7 +112,8 @@ def check_report(row, text, _):
     debian.check_memory(case, text, report)
     check_size(int(row.machine.get("memory", Config.memory)), text)
     if not row.disabled:
-        debian.check_troubles(report, baseline.report(cpus=case.cpus, model=row.machine.get("model"), newer=row.is_newer))
+        debian.check_troubles(report, baseline.report(cpus=case.cpus, model=row.machine.get("model"), newer=row.is_newer,
+                                                        words=row.machine.get("words", "")))
 
 
 def check_size(memory, text):
