@@ -19,6 +19,7 @@ enum { LARGE_PAGE = 2 << 20 };
 
 static struct pgtable_format format;
 static struct pgtable table;
+static uint64_t uart_page; /* physical; 0: none */
 
 static bool map(uint64_t start, uint64_t end, uint64_t physical, uint64_t attributes)
 {
@@ -46,6 +47,13 @@ static bool map_screen(struct range screen)
     return !range_size(screen) || map(start, start + ALIGN_UP(screen.end, PAGE_SIZE) - first, first, HOST_SCREEN);
 }
 
+static bool map_uart(void)
+{
+    uint64_t start = UART_BASE + uart_page % LARGE_PAGE;
+
+    return !uart_page || map(start, start + PAGE_SIZE, uart_page, HOST_MMIO);
+}
+
 static bool build(const struct block *block, uint64_t local_apic, struct range screen)
 {
     uint64_t pool = VIRT_BASE + block->pool_offset;
@@ -55,19 +63,38 @@ static bool build(const struct block *block, uint64_t local_apic, struct range s
            map_image(block, data_start, image_end, HOST_DATA) &&
            map(pool, pool + block->pool_bytes, block->range.start + block->pool_offset, HOST_DATA) &&
            map(0, 4 * GIB, 0, HOST_LOW) && /* in the block too, so that nothing of ours is left where guests may go */
-           map(FIXED_LOCAL_APIC, FIXED_LOCAL_APIC + PAGE_SIZE, local_apic, HOST_MMIO) && map_screen(screen);
+           map(FIXED_LOCAL_APIC, FIXED_LOCAL_APIC + PAGE_SIZE, local_apic, HOST_MMIO) && map_screen(screen) &&
+           map_uart();
+}
+
+/* The directory of the GiB at SCREEN_BASE, which entry.S leaves out. */
+static uint64_t *early_directory(void)
+{
+    uint64_t *pdpt = image_boot_pointer(boot_pdpt_high), *directory = image_boot_pointer(boot_pd_screen);
+
+    pdpt[SCREEN_BASE >> 30 & 511] = (uint64_t)directory | HOST_PRESENT | HOST_WRITABLE;
+    return directory;
 }
 
 void *host_map_early_screen(struct range screen)
 {
-    uint64_t *pdpt = image_boot_pointer(boot_pdpt_high), *directory = image_boot_pointer(boot_pd_screen);
+    uint64_t *directory = early_directory();
     uint64_t page = ALIGN_DOWN(screen.start, LARGE_PAGE);
 
     for (unsigned i = 0; page < screen.end; i++, page += LARGE_PAGE)
         directory[i] = page | HOST_SCREEN | HOST_LARGE;
-    pdpt[SCREEN_BASE >> 30 & 511] = (uint64_t)directory | HOST_PRESENT | HOST_WRITABLE;
     write_cr3(read_cr3());
     return (void *)screen_address(screen);
+}
+
+volatile void *host_map_early_uart(uint64_t physical)
+{
+    uint64_t large = ALIGN_DOWN(physical, LARGE_PAGE);
+
+    uart_page = ALIGN_DOWN(physical, PAGE_SIZE);
+    early_directory()[UART_BASE >> 21 & 511] = large | HOST_MMIO | HOST_LARGE;
+    write_cr3(read_cr3());
+    return (volatile void *)(UART_BASE + physical % LARGE_PAGE);
 }
 
 bool host_map_init(const struct block *block, struct pool *pool, uint64_t local_apic, struct range screen,

@@ -8,6 +8,9 @@
  * Returns its address, which stays the same in the tables of host_map_init(). */
 void *host_map_early_screen(struct range screen);
 
+/* Maps the page with a serial port's registers likewise; the address of the registers. */
+volatile void *host_map_early_uart(uint64_t physical);
+
 /* Builds the tables in the pool and loads them on this CPU; the identity map of boot stays until host_map_drop_low().
  * `screen` is the range that host_map_early_screen() mapped, or an empty one. */
 must_check bool host_map_init(const struct block *block, struct pool *pool, uint64_t local_apic, struct range screen,

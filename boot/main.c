@@ -14,6 +14,7 @@
 #include "arch/x86/serial.h"
 #include "arch/x86/virt.h"
 #include "boot/block.h"
+#include "boot/consoles.h"
 #include "boot/guest_source.h"
 #include "boot/host_map.h"
 #include "boot/image.h"
@@ -22,7 +23,6 @@
 #include "boot/old_log.h"
 #include "boot/preflight.h"
 #include "boot/ram.h"
-#include "boot/screen.h"
 #include "boot/smp.h"
 #include "boot/steps.h"
 #include "guest/load.h"
@@ -71,36 +71,6 @@ static bool read_boot_information(uint32_t magic, uint32_t physical)
                     size ? *size : 0, INFORMATION_MAX);
     memcpy(information_copy, size, *size);
     return multiboot2_parse(information_copy, sizeof(information_copy), &info, &error);
-}
-
-/* With the defaults, for what goes wrong before the options are known. */
-static void start_first_console(void)
-{
-    struct framebuffer mode = framebuffer_ega_text();
-    struct console_words words;
-
-    options_parse("", &options);
-    must(console_words_parse(options.console, &words, &error));
-    console_init(words);
-    console_set_screen(&mode, phys_map(mode.address, range_size(framebuffer_range(&mode))));
-}
-
-static void start_consoles(void)
-{
-    struct console_words words;
-    bool known;
-
-    screen = boot_screen_start(&info);
-    options_parse(info.command_line, &options);
-    log_set_console_level(options.log_level);
-    known = console_words_parse(options.console, &words, &error);
-    if (!options.serial)
-        words.port = 0;
-    console_init(words);
-    if (!known)
-        log_warning("%s", error.text);
-    log_info("Plinth " PLINTH_VERSION ", loaded by %s", info.loader_name);
-    log_debug("Boot: loaded at %lx", load_base);
 }
 
 static bool check_modules(void)
@@ -322,9 +292,11 @@ void boot_main(uint32_t magic, uint32_t information, uint64_t tsc)
     exception_init();
     exception_load_idt();
     entry_tsc = tsc;
-    start_first_console();
+    boot_first_console();
     must(read_boot_information(magic, information));
-    start_consoles();
+    screen = boot_consoles(&info);
+    log_info("Plinth " PLINTH_VERSION ", loaded by %s", info.loader_name);
+    log_debug("Boot: loaded at %lx", load_base);
     must(check_modules());
     must(ram_reserve_firmware(&info, &free_memory, &error));
     need(acpi_parse(info.rsdp, info.rsdp_size, &acpi, &error));

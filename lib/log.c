@@ -59,7 +59,7 @@ static void write_line(enum log_level level, const char *line, size_t length)
 
     ring_write(line, (uint32_t)length);
     if (level <= __atomic_load_n(&console_level, __ATOMIC_RELAXED))
-        console_write(line, length);
+        console_write(level, line, length);
     if (have_lock)
         unlock();
 }

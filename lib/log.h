@@ -23,7 +23,7 @@ void log_line(enum log_level level, const char *format, ...) printf_like(2, 3);
 /* The same for a line that concerns one CPU: "CPU n: ..." */
 void log_cpu(enum log_level level, unsigned cpu, const char *format, ...) printf_like(3, 4);
 
-/* The least urgent level that still reaches the consoles; LOG_INFO at start. */
+/* The least urgent level that still reaches a console, which may let through less; LOG_INFO at start. */
 void log_set_console_level(enum log_level level);
 
 /* Copies the newest text of the ring, at most `size` bytes and not terminated; returns how many. */
@@ -39,5 +39,5 @@ const void *log_ring(void);
 bool log_ring_is_whole(const void *bytes);
 size_t log_ring_copy(const void *bytes, char *buffer, size_t size);
 
-/* Given by the program that links lib: writes to every console. Bounded in time. */
-void console_write(const char *text, size_t length);
+/* Given by the program that links lib: writes to every console that takes this level. Bounded in time. */
+void console_write(enum log_level level, const char *text, size_t length);

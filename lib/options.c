@@ -27,6 +27,9 @@ struct option {
         [CHOICE_AUTO] = "auto", [CHOICE_OFF] = "off", [CHOICE_ON] = "on"                                               \
     }
 
+#define LEVELS     [LOG_ERROR] = "error", [LOG_WARNING] = "warning", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"
+#define OWN_LEVELS "error, warning, info, debug, or same (as log= says)"
+
 static const struct option table[] = {
     {"ap_start",
      {[AP_START_AUTO] = "auto", [AP_START_WAIT] = "wait", [AP_START_ICR] = "icr", [AP_START_ICR_ALWAYS] = "icr-always"},
@@ -48,11 +51,9 @@ static const struct option table[] = {
      "short, full or only",
      PREFLIGHT_SHORT,
      FIELD(preflight)},
-    {"log",
-     {[LOG_ERROR] = "error", [LOG_WARNING] = "warning", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"},
-     "error, warning, info or debug",
-     LOG_INFO,
-     FIELD(log_level)},
+    {"log", {LEVELS}, "error, warning, info or debug", LOG_INFO, FIELD(log_level)},
+    {"log_serial", {LEVELS, [LOG_AS_ALL] = "same"}, OWN_LEVELS, LOG_AS_ALL, FIELD(log_serial)},
+    {"log_screen", {LEVELS, [LOG_AS_ALL] = "same"}, OWN_LEVELS, LOG_AS_ALL, FIELD(log_screen)},
     {"chainload",
      {[CHAINLOAD_OFF] = "off",
       [CHAINLOAD_HD0] = "hd0",
@@ -84,8 +85,8 @@ static const struct option table[] = {
 };
 
 #define OPTION_NAMES                                                                                                   \
-    "ap_start, on_crash, fallback, preflight, log, chainload, ramoops, serial, l1d_flush, verw, scrub, "               \
-    "itlb_multihit, statistics, ledger, watch, console and trace"
+    "ap_start, on_crash, fallback, preflight, log, log_serial, log_screen, chainload, ramoops, serial, l1d_flush, "    \
+    "verw, scrub, itlb_multihit, statistics, ledger, watch, console and trace"
 
 struct options options;
 
@@ -119,7 +120,8 @@ static void parse_word(const char *word, struct options *out)
     const struct option *option = find_option(word, equals ? (size_t)(equals - word) : strlen(word));
 
     if (!option) {
-        log_warning("option \"%s\" is ignored: there is no such option; use " OPTION_NAMES, word);
+        log_warning("option \"%s\" is ignored: there is no such option", word);
+        log_warning("the options are " OPTION_NAMES); /* a line of its own, or a long word would cut it */
         return;
     }
     if (equals && option->text_preset) {

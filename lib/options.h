@@ -16,6 +16,7 @@ enum on_crash { ON_CRASH_RESET, ON_CRASH_HALT, ON_CRASH_MONITOR };
 enum l1d_flush { L1D_FLUSH_AUTO, L1D_FLUSH_NEVER, L1D_FLUSH_COND, L1D_FLUSH_ALWAYS };
 enum statistics { STATISTICS_COUNTS, STATISTICS_HISTOGRAM, STATISTICS_OFF };
 enum { STATISTICS_MODES = 3 };
+enum { LOG_AS_ALL = LOG_DEBUG + 1 }; /* no level of its own */
 enum choice { CHOICE_AUTO, CHOICE_OFF, CHOICE_ON };
 
 struct options {
@@ -24,6 +25,8 @@ struct options {
     enum fallback fallback;   /* fallback=auto|always|never: start the guest natively if Plinth can't run */
     enum preflight preflight; /* preflight=short|full|only: the table of what the machine has */
     enum log_level log_level; /* log=error|warning|info|debug */
+    uint8_t log_serial;       /* the same for that console alone, or LOG_AS_ALL */
+    uint8_t log_screen;
     enum chainload chainload; /* chainload=off|hd0|hd1|hd2|hd3: the boot sector of a disk of the BIOS */
     bool ramoops;             /* ramoops=on|off: hand the previous boot's log to the guest */
     bool serial;              /* serial=on|off: use COM1 */

@@ -2,14 +2,21 @@
 #include "arch/x86/console.h"
 
 #include "arch/x86/serial.h"
-#include "lib/log.h"
 
+static enum log_level serial_takes = LOG_INFO, screen_takes = LOG_INFO;
 static struct screen screen;
 static bool screen_is_ours;
 
 void console_init(struct console_words words)
 {
     serial_init(words);
+}
+
+void console_set_levels(enum log_level serial_level, enum log_level screen_level)
+{
+    serial_takes = serial_level;
+    screen_takes = screen_level;
+    log_set_console_level(serial_level > screen_level ? serial_level : screen_level);
 }
 
 void console_set_screen(const struct framebuffer *mode, void *memory)
@@ -32,10 +39,11 @@ void console_seize(void)
     screen_clear(&screen);
 }
 
-void console_write(const char *text, size_t length)
+void console_write(enum log_level level, const char *text, size_t length)
 {
-    serial_write(text, length);
-    if (screen_is_ours)
+    if (level <= serial_takes)
+        serial_write(text, length);
+    if (screen_is_ours && level <= screen_takes)
         screen_write(&screen, text, length);
 }
 

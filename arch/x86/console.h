@@ -4,9 +4,13 @@
 #include "arch/x86/console_words.h"
 #include "arch/x86/framebuffer.h"
 #include "lib/compiler.h"
+#include "lib/log.h"
 
 /* Finds out whether the serial line is there: the UART answers its scratch register. */
 void console_init(struct console_words serial);
+
+/* The least urgent levels that still go there; LOG_INFO at start. Boot only. */
+void console_set_levels(enum log_level serial_level, enum log_level screen_level);
 
 /* Lines go to this screen too, from its top on; `memory` is where it is mapped, NULL if there is none. Boot only. */
 void console_set_screen(const struct framebuffer *mode, void *memory);

@@ -31,10 +31,38 @@ static uint16_t take_port(const char **text)
     return port <= PORTS_LAST ? (uint16_t)port : 0;
 }
 
+/* Up to `digits` hexadecimal digits and, unless that is 0, a separator behind them. */
+static bool take_number(const char **text, unsigned digits, char separator, uint8_t *out)
+{
+    unsigned value = 0, count = 0;
+
+    for (; count < digits && digit(**text) >= 0; count++, ++*text)
+        value = value << 4 | (unsigned)digit(**text);
+    *out = (uint8_t)value;
+    if (!count || (separator && **text != separator))
+        return false;
+    *text += separator != 0;
+    return true;
+}
+
+/* "pci,BB:DD.F" at *text, which moves behind it. */
+static bool take_pci(const char **text, struct pci_address *out)
+{
+    const char *at = *text + 4;
+
+    if (strncmp(*text, "pci,", 4) != 0)
+        return false;
+    *text = at;
+    return take_number(text, 2, ':', &out->bus) && take_number(text, 2, '.', &out->device) && out->device < 32 &&
+           take_number(text, 1, 0, &out->function) && out->function < 8;
+}
+
 static bool take_owner(const char *text, enum console_owner *owner)
 {
-    static const char *const names[] = {
-        [CONSOLE_SHARED] = ",mux", [CONSOLE_OWN] = ",own", [CONSOLE_PASSTHROUGH] = ",passthrough"};
+    static const char *const names[] = {[CONSOLE_SHARED] = ",mux",
+                                        [CONSOLE_OWN] = ",own",
+
+                                        [CONSOLE_PASSTHROUGH] = ",passthrough"};
 
     if (*text == '\0')
         return true;
@@ -56,13 +84,15 @@ bool console_words_parse(const char *text, struct console_words *out, struct err
         out->port = 0;
         return true;
     }
-    out->port = take_port(&at);
+    out->is_pci = take_pci(&at, &out->pci);
+    out->port = out->is_pci ? 0 : take_port(&at);
     out->owner = out->port == com_ports[0] ? CONSOLE_PASSTHROUGH : CONSOLE_OWN;
-    if (out->port && take_owner(at, &out->owner))
+    out->owner_is_said = *at;
+    if ((out->is_pci || out->port) && take_owner(at, &out->owner))
         return true;
     *out = (struct console_words){.port = com_ports[0], .owner = CONSOLE_PASSTHROUGH};
     return fail(error,
-                "option \"console=%s\" is ignored: use com1, com2, com3, com4 or a port such as 0x2f8, alone or with "
-                ",mux, ,own or ,passthrough; or none",
+                "option \"console=%s\" is ignored: use com1, com2, com3, com4, a port such as 0x2f8 or pci,BB:DD.F, "
+                "alone or with ,mux, ,own or ,passthrough; or none",
                 text);
 }

@@ -1,6 +1,7 @@
 /* What the option console= says: which serial line, and whose it is. Pure. */
 #pragma once
 
+#include "arch/x86/pci_uart.h"
 #include "lib/compiler.h"
 #include "lib/error.h"
 
@@ -11,13 +12,17 @@ enum console_owner {
 };
 
 struct console_words {
-    uint16_t port; /* 0: no serial console */
+    bool is_pci;            /* its place is still to be found: */
+    struct pci_address pci; /* here */
+    uint16_t port;          /* 0: no serial console, or one whose registers are in memory: */
+    volatile uint8_t *registers;
     enum console_owner owner;
+    bool owner_is_said; /* by the second word */
 };
 
 /*
- * "com1".."com4" or a port ("0x2f8"), then ",mux", ",own" or ",passthrough"; "none" for no serial console.
- * Without the second word com1 is the guest's and any other line Plinth's own. False: *error says what is possible,
- * and *out is as for "com1".
+ * "com1".."com4", a port ("0x2f8") or a PCI function ("pci,BB:DD.F"), then ",mux", ",own" or ",passthrough";
+ * "none" for no serial console. Without the second word com1 is the guest's and any other line Plinth's own.
+ * False: *error says what is possible, and *out is as for "com1".
  */
 must_check bool console_words_parse(const char *text, struct console_words *out, struct error *error);

@@ -112,6 +112,11 @@ static inline uint32_t inl(uint16_t port)
     return value;
 }
 
+static inline void outl(uint16_t port, uint32_t value)
+{
+    asm volatile("outl %0, %1" : : "a"(value), "Nd"(port));
+}
+
 struct packed descriptor_pointer {
     uint16_t limit;
     uint64_t base;

@@ -5,6 +5,7 @@
  *   VIRT_BASE                the block, linearly: image, page pool
  *   CPU_BASE + n * CPU_SLOT  CPU n: stacks with unmapped pages between them, struct cpu (arch/x86/cpu.h), a window
  *   SCREEN_BASE              the screen's memory, at most 256 MiB
+ *   UART_BASE                the page with the registers of a serial port, if they are in memory
  *   FIXED_BASE               single pages of MMIO: local APIC
  */
 #pragma once
@@ -31,6 +32,7 @@
 
 /* The boot's tables have a directory of their own for it: 1 GiB (boot/host_map.c) */
 #define SCREEN_BASE 0xfffffffe00000000
+#define UART_BASE   0xfffffffe3fe00000 /* the last 2 MiB of that */
 
 #define FIXED_BASE       0xffffffffffa00000
 #define FIXED_LOCAL_APIC (FIXED_BASE + 0x0000)

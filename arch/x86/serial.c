@@ -66,8 +66,8 @@ void serial_init(struct console_words words)
 {
     uart.present = false;
     owner = words.owner;
-    if (words.port)
-        uart_init(&uart, words.port);
+    if (words.port || words.registers)
+        uart_init(&uart, words.port, words.registers);
     uart.keeps = words.owner != CONSOLE_PASSTHROUGH;
     mux_init(&mux, words.owner == CONSOLE_SHARED, words.owner == CONSOLE_OWN);
     if (words.owner == CONSOLE_SHARED && uart.present)
@@ -138,25 +138,19 @@ static void drain(void)
 {
     uint8_t byte, errors;
 
-    if (enabled & IER_DATA && inb(uart.port + UART_LINE_STATUS) & LSR_DATA_READY)
+    if (!uart_look(&uart))
+        return;
+    if (enabled & IER_DATA)
         enable(enabled | IER_THRE);
     while (uart_get(&uart, &byte, &errors))
         mux_input(&mux, byte, errors);
 }
 
-static void pump(void)
+/* What has changed in the emulated UART is done with the real one; after drain(). */
+static void follow(void)
 {
-    drain();
     mux_pump(&mux);
-    mux.guest.line_idle = uart_is_idle(&uart);
     enable(wanted());
-}
-
-/* The lock is held, and what the emulated UART wants is done with the real one. */
-static void finish(void)
-{
-    if (serial_owner() == CONSOLE_SHARED)
-        pump();
 }
 
 uint8_t serial_guest_read(unsigned reg)
@@ -164,11 +158,13 @@ uint8_t serial_guest_read(unsigned reg)
     bool have_lock = lock();
     uint8_t value;
 
-    pump();
+    drain();
+    mux_pump(&mux);
+    mux.guest.line_idle = uart_is_idle(&uart);
     if (reg == UART_MODEM_STATUS || reg == UART_INTERRUPT_IDENT)
         uart16550_set_lines(&mux.guest, inb(uart.port + UART_MODEM_STATUS));
     value = uart16550_read(&mux.guest, reg);
-    finish();
+    follow();
     unlock(have_lock);
     return value;
 }
@@ -177,8 +173,9 @@ void serial_guest_write(unsigned reg, uint8_t value)
 {
     bool have_lock = lock();
 
+    drain();
     uart16550_write(&mux.guest, reg, value);
-    finish();
+    follow();
     unlock(have_lock);
 }
 
@@ -234,7 +231,8 @@ enum mux_input serial_read(uint8_t *byte)
         return MUX_NOTHING;
     have_lock = lock();
     drain();
-    finish();
+    if (serial_owner() == CONSOLE_SHARED)
+        follow();
     tick();
     input = mux_take(&mux, byte);
     unlock(have_lock);

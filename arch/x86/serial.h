@@ -8,7 +8,8 @@
 #include "arch/x86/serial_mux.h"
 #include "arch/x86/uart.h"
 
-/* Finds out whether the line is there: the UART answers its scratch register. Boot. */
+/* Finds out whether the line is there: the UART answers its scratch register. One with registers in memory can only be
+ * CONSOLE_PASSTHROUGH. Boot. */
 void serial_init(struct console_words words);
 
 /* Whose it is; CONSOLE_PASSTHROUGH too if there is none. */

@@ -50,7 +50,7 @@ void mux_pump(struct serial_mux *m)
 
     while (uart16550_has_room(&m->guest) && pop(&m->to_guest, &byte, &errors))
         uart16550_receive(&m->guest, byte, errors);
-    while (mux_can_emit() && uart16550_send(&m->guest, &byte))
+    while (m->guest.sent_count && mux_can_emit() && uart16550_send(&m->guest, &byte))
         rows_guest(&m->rows, (char)byte);
 }
 

@@ -5,27 +5,41 @@
 
 enum { WAIT_BOUND = 1000000 };
 
-static bool answers(uint16_t port)
+static uint8_t get(const struct uart *uart, enum uart16550_register reg)
 {
-    outb(port + UART_SCRATCH, 0x5a);
-    if (inb(port + UART_SCRATCH) != 0x5a)
-        return false;
-    outb(port + UART_SCRATCH, 0xa5);
-    return inb(port + UART_SCRATCH) == 0xa5;
+    return uart->registers ? uart->registers[reg] : inb(uart->port + (uint16_t)reg);
 }
 
-void uart_init(struct uart *uart, uint16_t port)
+static void set(const struct uart *uart, enum uart16550_register reg, uint8_t value)
 {
-    *uart = (struct uart){.port = port, .present = answers(port)};
+    if (uart->registers)
+        uart->registers[reg] = value;
+    else
+        outb(uart->port + (uint16_t)reg, value);
+}
+
+static bool answers(const struct uart *uart)
+{
+    set(uart, UART_SCRATCH, 0x5a);
+    if (get(uart, UART_SCRATCH) != 0x5a)
+        return false;
+    set(uart, UART_SCRATCH, 0xa5);
+    return get(uart, UART_SCRATCH) == 0xa5;
+}
+
+void uart_init(struct uart *uart, uint16_t port, volatile uint8_t *registers)
+{
+    *uart = (struct uart){.port = port, .registers = registers};
+    uart->present = answers(uart);
     if (!uart->present)
         return;
-    outb(port + UART_INTERRUPT_ENABLE, 0);
-    outb(port + UART_LINE_CONTROL, LCR_DLAB);
-    outb(port + UART_DATA, 1); /* divisor 1: 115200 baud */
-    outb(port + UART_INTERRUPT_ENABLE, 0);
-    outb(port + UART_LINE_CONTROL, LCR_8N1);
-    outb(port + UART_INTERRUPT_IDENT, FCR_ENABLE | FCR_CLEAR_RECEIVER | FCR_CLEAR_TRANSMITTER);
-    outb(port + UART_MODEM_CONTROL, MCR_DTR | MCR_RTS);
+    set(uart, UART_INTERRUPT_ENABLE, 0);
+    set(uart, UART_LINE_CONTROL, LCR_DLAB);
+    set(uart, UART_DATA, 1); /* divisor 1: 115200 baud */
+    set(uart, UART_INTERRUPT_ENABLE, 0);
+    set(uart, UART_LINE_CONTROL, LCR_8N1);
+    set(uart, UART_INTERRUPT_IDENT, FCR_ENABLE | FCR_CLEAR_RECEIVER | FCR_CLEAR_TRANSMITTER);
+    set(uart, UART_MODEM_CONTROL, MCR_DTR | MCR_RTS);
 }
 
 static void keep(struct uart *uart, uint8_t status)
@@ -35,15 +49,16 @@ static void keep(struct uart *uart, uint8_t status)
     if (!uart->keeps || uart->kept_count == UART_KEPT_MAX || !(status & LSR_DATA_READY))
         return;
     uart->kept[at].status = status;
-    uart->kept[at].byte = inb(uart->port + UART_DATA);
+    uart->kept[at].byte = get(uart, UART_DATA);
     uart->kept_count++;
 }
 
 static bool wait_for(struct uart *uart, uint8_t bits)
 {
     for (unsigned i = 0; i < WAIT_BOUND; i++) {
-        uint8_t status = inb(uart->port + UART_LINE_STATUS);
+        uint8_t status = get(uart, UART_LINE_STATUS);
 
+        uart->seen = 0;
         keep(uart, status);
         if ((status & bits) == bits)
             return true;
@@ -63,7 +78,8 @@ void uart_put(struct uart *uart, char character)
         uart->room = UART16550_FIFO;
     }
     uart->room--;
-    outb(uart->port + UART_DATA, (uint8_t)character);
+    uart->idle = false;
+    set(uart, UART_DATA, (uint8_t)character);
 }
 
 void uart_flush(struct uart *uart)
@@ -83,12 +99,27 @@ static bool take_kept(struct uart *uart, uint8_t *status, uint8_t *byte)
     return true;
 }
 
+/* All ones: it has gone. */
+bool uart_look(struct uart *uart)
+{
+    uint8_t status = uart->present ? get(uart, UART_LINE_STATUS) : 0;
+
+    if (status & LSR_THRE)
+        uart->room = UART16550_FIFO;
+    uart->idle = status & LSR_TEMT;
+    uart->seen = status == 0xff ? 0 : status;
+    return uart->kept_count || uart->seen & LSR_DATA_READY;
+}
+
 static bool take_fresh(struct uart *uart, uint8_t *status, uint8_t *byte)
 {
-    *status = inb(uart->port + UART_LINE_STATUS);
-    if (*status == 0xff || !(*status & LSR_DATA_READY)) /* all ones: it has gone */
+    if (!(uart->seen & LSR_DATA_READY))
+        uart_look(uart);
+    *status = uart->seen;
+    if (!(*status & LSR_DATA_READY))
         return false;
-    *byte = inb(uart->port + UART_DATA);
+    uart->seen = 0;
+    *byte = get(uart, UART_DATA);
     return true;
 }
 
@@ -102,14 +133,12 @@ bool uart_get(struct uart *uart, uint8_t *byte, uint8_t *errors)
     return true;
 }
 
-bool uart_has_room(struct uart *uart)
+bool uart_has_room(const struct uart *uart)
 {
-    if (!uart->room && uart->present && inb(uart->port + UART_LINE_STATUS) & LSR_THRE)
-        uart->room = UART16550_FIFO;
-    return uart->room;
+    return uart->present && uart->room;
 }
 
-bool uart_is_idle(struct uart *uart)
+bool uart_is_idle(const struct uart *uart)
 {
-    return uart->present && inb(uart->port + UART_LINE_STATUS) & LSR_TEMT;
+    return uart->present && uart->idle;
 }

@@ -1,4 +1,5 @@
-/* A 16550 UART at I/O ports (PC16550D data sheet). Every wait is bounded: a UART that isn't there costs nothing. */
+/* A 16550 UART at I/O ports or in memory (PC16550D data sheet). Every wait is bounded: a UART that isn't there costs
+ * nothing. */
 #pragma once
 
 #include "lib/compiler.h"
@@ -7,9 +8,12 @@ enum { UART_KEPT_MAX = 512 };
 
 struct uart {
     uint16_t port;
+    volatile uint8_t *registers; /* NULL: they are at the port */
     bool present;
     bool keeps;   /* what comes in while it sends is kept for uart_get(); else it is somebody else's */
     uint8_t room; /* characters that fit into the FIFO without looking again */
+    uint8_t seen; /* the LSR, when last looked at; 0: what it told has been used */
+    bool idle;    /* all that was sent has left, when last looked at */
     struct {
         uint8_t status, byte;
     } kept[UART_KEPT_MAX]; /* a ring */
@@ -17,14 +21,17 @@ struct uart {
 };
 
 /* 115200 baud, 8N1, FIFOs on, interrupts off. present is false where nothing answers. */
-void uart_init(struct uart *uart, uint16_t port);
+void uart_init(struct uart *uart, uint16_t port, volatile uint8_t *registers);
 void uart_put(struct uart *uart, char character);
 void uart_flush(struct uart *uart);
 
-/* What has come in: at most one byte a call, with its errors (LSR bits 4:1; of an overrun: earlier ones were lost). */
+/* Looks at the LSR, once. A byte has come in, which uart_get() takes next. */
+bool uart_look(struct uart *uart);
+/* What has come in: at most one byte a call, with its errors (LSR bits 4:1; of an overrun: earlier ones were lost).
+ * When it finds nothing it has just looked. */
 bool uart_get(struct uart *uart, uint8_t *byte, uint8_t *errors);
 
-/* A character can be sent without waiting. Looks away from LSR errors: after uart_get() has found nothing. */
-bool uart_has_room(struct uart *uart);
-/* All that was sent has left. The same. */
-bool uart_is_idle(struct uart *uart);
+/* By the last look: a character can be sent without waiting. */
+bool uart_has_room(const struct uart *uart);
+/* All that was sent has left. */
+bool uart_is_idle(const struct uart *uart);

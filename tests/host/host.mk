@@ -24,6 +24,7 @@ PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
 	arch/x86/font.c \
 	arch/x86/framebuffer.c \
 	arch/x86/guest_walk.c \
+	arch/x86/pci_uart.c \
 	arch/x86/mux_rows.c \
 	arch/x86/serial_mux.c \
 	arch/x86/uart16550.c \

@@ -10,8 +10,9 @@ static char console[CONSOLE_MAX];
 static size_t console_length;
 void (*console_hook)(void);
 
-void console_write(const char *text, size_t length)
+void console_write(enum log_level level, const char *text, size_t length)
 {
+    (void)level;
     if (console_hook)
         console_hook();
     for (size_t i = 0; i < length && console_length < CONSOLE_MAX - 1; i++)

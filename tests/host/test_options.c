@@ -54,6 +54,13 @@ static void every_value_is_known(void **state)
     assert_false(parsed.ledger);
     parse("serial=on log=warning on_crash=monitor ap_start=icr");
     assert_options(AP_START_ICR, ON_CRASH_MONITOR, LOG_WARNING, true);
+    assert_int_equal(parsed.log_serial, LOG_AS_ALL);
+    parse("log_serial=debug log_screen=error");
+    assert_int_equal(parsed.log_level, LOG_INFO);
+    assert_int_equal(parsed.log_serial, LOG_DEBUG);
+    assert_int_equal(parsed.log_screen, LOG_ERROR);
+    parse("log_screen=error log_screen=same");
+    assert_int_equal(parsed.log_screen, LOG_AS_ALL);
     parse("fallback=never");
     assert_int_equal(parsed.fallback, FALLBACK_NEVER);
     parse("fallback=always");
@@ -85,8 +92,10 @@ static void unknown_words_are_named_and_ignored(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
         snprintf(line, sizeof(line), "log=error %s serial=off", words[i]);
-        snprintf(want, sizeof(want),
-                 "warning: option \"%s\" is ignored: there is no such option; use ap_start, on_crash", words[i]);
+        snprintf(
+            want, sizeof(want),
+            "warning: option \"%s\" is ignored: there is no such option\nwarning: the options are ap_start, on_crash",
+            words[i]);
         parse(line);
         assert_options(AP_START_AUTO, ON_CRASH_RESET, LOG_ERROR, false);
         assert_contains(console_text(), want);

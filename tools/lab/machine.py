@@ -33,7 +33,7 @@ class Config:
     program: Path = None  # Bochs only: another version of it (lab/newer_bochs.py)
     bios: Path = None  # Bochs only: firmware other than its own
     ignore_bad_msrs: bool = True  # Bochs only: reading an unknown MSR gives 0, not #GP
-    com2: bool = False  # Bochs only: a second serial port, the machine's .com2
+    com2: bool = False  # a second serial port, the machine's .com2; in QEMU it is a PCI card at 00:05.0
     debugger: tuple = ("c",)  # Bochs only: commands of its debugger; the machine runs from a "c" on, until a breakpoint
     terminal: bool = False  # Bochs only: our terminal is its debugger's
     port_e9: bool = False  # Bochs only: port 0xe9 writes to the emulator's own output

@@ -30,7 +30,15 @@ def start_tcg(config):
 def start(config, words):
     """Start a machine in QEMU."""
     listener, port = listen()
-    return Running(words(config, port), listener, config.directory)
+    second, second_port = listen() if config.com2 else (None, None)
+    return Running([*words(config, port), *pci_serial(second_port)], listener, config.directory, second)
+
+
+def pci_serial(port):
+    """The second serial port, a PCI card."""
+    if not port:
+        return []
+    return ["-chardev", f"socket,id=second,host=127.0.0.1,port={port}", "-device", "pci-serial,chardev=second,addr=05.0"]
 
 
 def kvm_words(config, port):
