@@ -80,7 +80,7 @@ static const struct option table[] = {
      FIELD(statistics)},
     {"ledger", {[false] = "0", [true] = "1"}, "0 or 1", false, FIELD(ledger)},
     {"watch", {NULL}, "ADDRESS+LENGTH:RIGHTS, see README.md", 0, TEXT_FIELD(watch, "")},
-    {"console", {NULL}, "", 0, TEXT_FIELD(console, "com1,passthrough")},
+    {"console", {NULL}, "", 0, TEXT_FIELD(console, "com1")},
     {"trace", {NULL}, "", 0, TEXT_FIELD(trace, "off")},
 };
 

@@ -15,8 +15,8 @@
 #include "vmm/line_edit.h"
 #include "vmm/shootdown.h"
 
-/* While somebody is writing the line is looked at often enough for a UART's 16 bytes at 115200 baud (1.4 ms). */
-enum { IDLE_US = 50000, BUSY_US = 1000, BUSY_FOR_MS = 2000, BYTE_WAIT_US = 300 };
+/* 20 times a second; while somebody is writing often enough for a UART's 16 bytes at 115200 baud (1.4 ms). */
+enum { IDLE_US = 50000, BUSY_US = 1000, BUSY_FOR_MS = 60000, BYTE_WAIT_US = 300 };
 enum { TALK_MAX = 256, SERIAL_PORTS = 8, BYTES_A_POLL_MAX = 512, CRASHES_MAX = 8 };
 
 static const char prompt[] = "plinth> ";
@@ -44,11 +44,13 @@ bool monitor_init(struct error *error)
 {
     if (serial_owner() == CONSOLE_PASSTHROUGH)
         return true;
-    has_input = virt_can_poll();
-    if (!has_input) {
-        log_warning("monitor: this CPU has no VMX-preemption timer that can be saved: there is no monitor");
-        serial_give_to_guest();
-        return true;
+    if (serial_owner() != CONSOLE_LOG) {
+        has_input = virt_can_poll();
+        if (!has_input) {
+            log_warning("monitor: this CPU has no VMX-preemption timer that can be saved: there is no monitor");
+            serial_give_to_guest();
+            return true;
+        }
     }
     return virt_intercept_ports(serial_port(), SERIAL_PORTS, error);
 }
@@ -272,10 +274,16 @@ void crash_monitor(void)
         take_all_input();
 }
 
-/* On a shared line a person at the monitor is there on purpose. */
+/* Somebody has changed over to the monitor, or written to it, and not long ago. */
 static bool is_busy(void)
 {
-    return serial_has_listener() && (serial_owner() == CONSOLE_SHARED || rdtsc() < busy_until);
+    static bool had_listener;
+    bool has_listener = serial_has_listener();
+
+    if (has_listener && !had_listener && serial_owner() == CONSOLE_SHARED)
+        busy_until = rdtsc() + clock_tsc_khz() * BUSY_FOR_MS;
+    had_listener = has_listener;
+    return has_listener && rdtsc() < busy_until;
 }
 
 void monitor_poll(void)

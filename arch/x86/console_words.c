@@ -61,7 +61,7 @@ static bool take_owner(const char *text, enum console_owner *owner)
 {
     static const char *const names[] = {[CONSOLE_SHARED] = ",mux",
                                         [CONSOLE_OWN] = ",own",
-
+                                        [CONSOLE_LOG] = ",log",
                                         [CONSOLE_PASSTHROUGH] = ",passthrough"};
 
     if (*text == '\0')
@@ -79,20 +79,20 @@ bool console_words_parse(const char *text, struct console_words *out, struct err
 {
     const char *at = text;
 
-    *out = (struct console_words){.port = com_ports[0], .owner = CONSOLE_PASSTHROUGH};
+    *out = (struct console_words){.port = com_ports[0], .owner = CONSOLE_SHARED};
     if (!strcmp(text, "none")) {
         out->port = 0;
         return true;
     }
     out->is_pci = take_pci(&at, &out->pci);
     out->port = out->is_pci ? 0 : take_port(&at);
-    out->owner = out->port == com_ports[0] ? CONSOLE_PASSTHROUGH : CONSOLE_OWN;
+    out->owner = out->port == com_ports[0] ? CONSOLE_SHARED : CONSOLE_LOG;
     out->owner_is_said = *at;
     if ((out->is_pci || out->port) && take_owner(at, &out->owner))
         return true;
-    *out = (struct console_words){.port = com_ports[0], .owner = CONSOLE_PASSTHROUGH};
+    *out = (struct console_words){.port = com_ports[0], .owner = CONSOLE_SHARED};
     return fail(error,
                 "option \"console=%s\" is ignored: use com1, com2, com3, com4, a port such as 0x2f8 or pci,BB:DD.F, "
-                "alone or with ,mux, ,own or ,passthrough; or none",
+                "alone or with ,mux, ,own, ,log or ,passthrough; or none",
                 text);
 }

@@ -40,7 +40,7 @@ static noreturn void finish(void)
         machine_reset();
     case ON_CRASH_MONITOR:
         crash_monitor();
-        log_error("on_crash=monitor: the serial line has no monitor, use console=com2 or console=com1,mux; halted");
+        log_error("on_crash=monitor: the serial line has no monitor, use console=com1 or console=com2,own; halted");
         break;
     case ON_CRASH_HALT:
         log_error("on_crash=halt: halted; reset the machine to go on");

@@ -25,7 +25,7 @@ def entry(plinth, options="", test="bench"):
     """What GRUB boots: the test guest, on Plinth or (None) on the bare machine."""
     if plinth is None:
         return image.linux_entry(GUEST, command_line=f"test={test}")
-    return image.plinth_entry(plinth, options, [(GUEST, f"test={test}")])
+    return image.plinth_entry(plinth, f"console=com1,passthrough {options}", [(GUEST, f"test={test}")])
 
 
 def config(name, cpus, model=None):

@@ -11,7 +11,7 @@ BOOT_LINES = (
     r"Guest: entered \d+ ticks after the multiboot entry",
 )
 # What must never be seen in a boot that works.
-FORBIDDEN_LINES = (r"^error:", r"^warning:", r"Kernel panic", r"Oops", r"BUG:", r"Call Trace:.*plinth")
+FORBIDDEN_LINES = (r"^(plinth: )?error:", r"^(plinth: )?warning:", r"Kernel panic", r"Oops", r"BUG:", r"Call Trace:.*plinth")
 
 FOOTPRINT_KIB = 4096  # for two CPUs
 FOOTPRINT_KIB_PER_CPU = 64
@@ -60,7 +60,7 @@ class Debian:
 DEBIAN = (
     Debian("generic-kernel", flavour="generic", seconds=400),
     Debian("four-cpus", cpus=4, seconds=400),
-    Debian("two-cpus", script="budget"),
+    Debian("two-cpus", script="budget", options="console=com1,passthrough"),
     Debian("memory-3072", memory=3072),
     Debian("memory-256", memory=256, options="statistics=histogram"),
     Debian("one-cpu", cpus=1),

@@ -1,9 +1,11 @@
-"""One serial line for guest and monitor (console=com1,mux), as a person meets it."""
+"""One serial line for guest and monitor (console=com1, the default), as a person meets it."""
 
 import re
+import time
 
 import pytest
 
+import cases
 import harness
 import machines
 from core import dump
@@ -20,7 +22,7 @@ LINE = re.compile(r"= chatter: ([0-9a-f]{8}) abcdefghijklmnopqrstuvwxyz 01234567
 def start(directory, words, **fields):
     """A test guest behind the mux."""
     config = Config(directory=directory, cpus=2, memory=128, ignore_bad_msrs=False, **fields)
-    return harness.start(machines.guest_on_plinth(words, "console=com1,mux"), config)
+    return harness.start(machines.guest_on_plinth(words, "console=com1"), config)
 
 
 def ask(machine, command):
@@ -73,13 +75,36 @@ def test_change_over_in_mid_output(directory):
             assert machine.wait(SECONDS, f"~ chatter: typed {'xyz'[turn % 3]}"), harness.tail(machine)
             enter_monitor(machine)
             machine.write(b"info ver\t\r")
-            assert machine.wait(SECONDS, r"^Plinth 0\.\d, 2 CPUs; console=com1,mux$"), harness.tail(machine)
+            assert machine.wait(SECONDS, r"^Plinth 0\.\d, 2 CPUs; console=com1$"), harness.tail(machine)
             assert machine.wait(SECONDS, PROMPT)
             machine.write(TO_GUEST)
         machine.write(b"!")
         assert machine.wait_end(60), harness.tail(machine)
         found = numbers(machine.text)
         assert found == list(range(len(found)))
+
+
+def on_card(directory, options):
+    """Plinth in QEMU, which has a serial card and no VMX: what came over both lines."""
+    entry, config, name = machines.qemu(directory, options=options)
+    config.com2 = True
+    with harness.start(entry, config, name) as machine:
+        deadline = time.monotonic() + SECONDS
+        while cases.STOPPED not in machine.text + machine.com2.text and time.monotonic() < deadline:
+            machine.read(0.2)
+            machine.com2.read(0.2)
+        return machine.text, machine.com2.text
+
+
+def test_a_serial_card(directory):
+    """console=pci,...: the card's ports are found, and the log goes there; another card is named, and the log goes to COM1."""
+    first, second = on_card(directory, "console=pci,00:05.0")
+    assert re.search(r"^Plinth \d+\.\d+, loaded by GRUB", second, re.MULTILINE) and cases.STOPPED in second
+    assert cases.STOPPED not in first
+    first, second = on_card(directory, "console=pci,00:01.0 log_serial=warning log_screen=debug")
+    assert re.search(r"^warning: console=pci,00:01\.0 is ignored: 1234:1111 there is of class 030000, no serial port", first, re.MULTILINE), first
+    assert cases.STOPPED in first and not second
+    assert all(line.startswith(("warning: ", "error: ")) for line in first.splitlines() if line), first
 
 
 @pytest.mark.full
@@ -98,10 +123,14 @@ def test_shell(directory):
     """Debian's kernel finds a 16550A; a shell behind the mux; the monitor in the middle of a command's output."""
     config = Config(directory=directory, cpus=2, memory=256, ips=20_000_000)
     words = machines.command_line(bochs.kernel_parameters(config.ips))
-    entry = image.plinth_entry(harness.PLINTH, "console=com1,mux", [(kernel.fetch().vmlinuz, words), (initramfs.build(), "")])
+    entry = image.plinth_entry(harness.PLINTH, "", [(kernel.fetch().vmlinuz, words), (initramfs.build(), "")])
     with harness.start(entry, config) as machine:
         assert machine.wait(300, SHELL), harness.tail(machine)
         assert re.search(r"ttyS0 at I/O 0x3f8 \(irq = 4, base_baud = 115200\) is a 16550A", machine.text)
+        machine.write(b"cd /sys/class/tty/ttyS0; echo $(cat type port irq xmit_fifo_size); cd /\r")
+        assert machine.wait(60, r"^4 0x3F8 4 16$"), harness.tail(machine)  # what setserial shows: 4 is PORT_16550A
+        machine.write(b"\x01bh")
+        assert machine.wait(60, r"sysrq: HELP"), harness.tail(machine)  # the break, and the key behind it
         machine.write(b"i=0; while [ $i -lt 300 ]; do echo line $((i++)) of 300; done\r")
         assert machine.wait(60, r"^line 20 of 300$"), harness.tail(machine)
         enter_monitor(machine)

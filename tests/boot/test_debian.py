@@ -15,6 +15,9 @@ from lab.machine import Config
 from lab.paths import ROOT
 
 EXCEPTION_OR_NMI, EPT_VIOLATION = 0, 48
+IO_INSTRUCTION, PREEMPTION_TIMER = 30, 52
+POLLS_A_SECOND = 20
+BEFORE_UPTIME = 5  # seconds: what the kernel's clock leaves out, unpacking above all
 
 
 @pytest.mark.parametrize("case", cases.DEBIAN, ids=lambda case: case.name)
@@ -31,6 +34,7 @@ def test_debian(case, directory, record_property):
     check_promises(case, text)
     check_interface(case, report)
     check_memory(case, text, report)
+    check_polls(case, text, report)
     bare_text = baseline.console(cpus=case.cpus, flavour=case.flavour)
     bare = reports.parse(bare_text)
     check_troubles(report, bare)
@@ -116,6 +120,17 @@ def check_memory(case, text, report):
     last = start + footprint_kib(text) * 1024 - 1
     areas = re.findall(r"BIOS-e820: \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] reserved", text)
     assert any(int(low, 16) <= start and last <= int(high, 16) for low, high in areas), "the block is not reserved in the guest's e820"
+
+
+def check_polls(case, text, report):
+    """On a shared serial line Plinth looks 20 times a second whether something was typed; without it neither that nor a port exits."""
+    polls, ports = report.exits_of(PREEMPTION_TIMER), report.exits_of(IO_INSTRUCTION)
+    if "passthrough" in case.options:
+        assert (polls, ports) == (0, 0)
+        return
+    uptime = float(re.search(r"^uptime: (\S+)", text, re.MULTILINE)[1])
+    assert 0 < polls <= POLLS_A_SECOND * (uptime + BEFORE_UPTIME), f"{polls} looks at the serial line in {uptime} s"
+    assert ports > 0, "the kernel's console isn't the shared line"
 
 
 def check_troubles(report, bare):

@@ -88,10 +88,12 @@ def test_triple_fault_resets(directory):
 
 
 def test_crash_stops_every_cpu(directory):
-    """on_crash=halt: after the report no CPU runs guest code; the second one of this guest prints dots as long as it runs."""
+    """on_crash=halt: after the report no CPU runs guest code; the second one of this guest prints dots as long as it runs. Nor does the
+    report wait for the end of that line."""
     config = Config(directory=directory, cpus=2, memory=128, ignore_bad_msrs=False)
-    with harness.start(machines.guest_on_plinth("test=smp,triple", "on_crash=halt"), config) as machine:
+    with harness.start(machines.guest_on_plinth("test=smp,triple", "console=com1 on_crash=halt"), config) as machine:
         assert machine.wait(60, r"\.= triple: triple fault now"), "the second CPU prints no dots"
+        assert machine.wait(30, "^plinth: error: CRASH"), harness.tail(machine)
         assert machine.wait(30, "halted; reset the machine"), harness.tail(machine)
         machine.wait(1)
         seen = len(machine.text)
@@ -104,7 +106,7 @@ def test_failed_entry_names_the_field(case, directory):
     """The CPU says only that an entry failed: the report names the field and the rule, and just that one."""
     elf = BUILD / f"planted/{case.field}-{case.value}.elf"
     subprocess.run(["make", "-s", elf.relative_to(ROOT)], cwd=ROOT, check=True)
-    entry = image.plinth_entry(elf, "on_crash=halt", [(machines.GUEST, "test=boot")])
+    entry = image.plinth_entry(elf, f"{machines.PASSTHROUGH} on_crash=halt", [(machines.GUEST, "test=boot")])
     config = Config(directory=directory, cpus=1, memory=128, ignore_bad_msrs=False)
     with harness.start(entry, config) as machine:
         assert machine.wait(60, "halted; reset the machine"), harness.tail(machine)

@@ -44,7 +44,7 @@ class Monitor:
 def hung(directory):
     """(machine, monitor) of a guest whose CPUs all spin with interrupts off."""
     config = Config(directory=directory, cpus=2, memory=128, ignore_bad_msrs=False, com2=True)
-    with harness.start(machines.guest_on_plinth("test=hang", "console=com2"), config) as machine:
+    with harness.start(machines.guest_on_plinth("test=hang", "console=com2,own"), config) as machine:
         monitor = Monitor(machine)
         assert machine.wait(60, "= hang: spinning"), harness.tail(machine)
         yield machine, monitor
@@ -130,7 +130,7 @@ def join(line, listener):
 def test_core_of_all_memory(directory):
     """plinth-core at the line itself: all RAM of a guest that runs; gdb finds a variable in it, and the guest goes on."""
     config = Config(directory=directory, cpus=2, memory=64, ips=5_000_000, ignore_bad_msrs=False, com2=True)
-    with harness.start(machines.guest_on_plinth("test=hang", "console=com2"), config) as machine:
+    with harness.start(machines.guest_on_plinth("test=hang", "console=com2,own"), config) as machine:
         monitor = Monitor(machine)
         assert machine.wait(60, "= hang: spinning"), harness.tail(machine)
         turns = number(machine.text, r"hang: turns at (\S+)")
@@ -181,7 +181,7 @@ def test_any_bytes_may_come(hung):
 def test_trace(directory):
     """trace=cpuid: the last exits are kept, and tools/plinth-trace makes Chrome's format of them; histograms of all reasons."""
     config = Config(directory=directory, cpus=1, memory=128, ignore_bad_msrs=False, com2=True)
-    with harness.start(machines.guest_on_plinth("test=boot,cpuid,msr,hang", "console=com2 trace=cpuid,nonsense statistics=histogram"), config) as machine:
+    with harness.start(machines.guest_on_plinth("test=boot,cpuid,msr,hang", "console=com2,own trace=cpuid,nonsense statistics=histogram"), config) as machine:
         monitor = Monitor(machine)
         assert 'option trace: "nonsense" is no exit reason' in machine.com2.text
         assert machine.wait(60, "= hang: spinning"), harness.tail(machine)
@@ -207,7 +207,7 @@ def test_trace(directory):
 def test_crash_ends_in_the_monitor(directory):
     """on_crash=monitor: after the report of a triple fault one can still look around."""
     config = Config(directory=directory, cpus=1, memory=128, ignore_bad_msrs=False, com2=True)
-    with harness.start(machines.guest_on_plinth("test=triple", "console=com2 on_crash=monitor"), config) as machine:
+    with harness.start(machines.guest_on_plinth("test=triple", "console=com2,own on_crash=monitor"), config) as machine:
         monitor = Monitor(machine)
         assert machine.com2.wait(60, r"the guest has ended, the monitor goes on[^\n]*\nplinth> \x1b\[K$"), machine.com2.text
         assert "rip 0008:" in monitor.ask("regs")

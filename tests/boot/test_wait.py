@@ -30,7 +30,7 @@ def test_wait_starts_cpus(cpus, directory):
 def test_debian_with_wait(cpus, directory):
     """Debian's kernel starts all CPUs; no access to a local APIC exits."""
     config = Config(directory=directory, cpus=cpus, **newer_bochs.config())
-    text = harness.console(machines.linux_on_plinth(options="ap_start=wait"), config, 300)
+    text = harness.console(machines.linux_on_plinth(options=f"{machines.PASSTHROUGH} ap_start=wait"), config, 300)
     assert "AP start: ap_start=wait, as asked for" in text
     assert re.search(rf"smp: Brought up 1 node, {cpus} CPUs", text), text[-2000:]
     reasons = set(re.findall(r"^exit: cpu=all reason=\d+ exits=\d+ ticks=\d+ name=(.*)", text, re.MULTILINE))

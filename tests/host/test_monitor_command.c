@@ -119,19 +119,39 @@ static void console_is(const char *text, uint16_t port, enum console_owner owner
         assert_int_equal(words.owner, owner);
 }
 
+static void pci_is(const char *text, unsigned bus, unsigned device, unsigned function, enum console_owner owner)
+{
+    struct console_words words;
+
+    assert_true(console_words_parse(text, &words, &error));
+    assert_true(words.is_pci);
+    assert_int_equal(words.pci.bus, bus);
+    assert_int_equal(words.pci.device, device);
+    assert_int_equal(words.pci.function, function);
+    assert_int_equal(words.owner, owner);
+    assert_int_equal(words.owner_is_said, owner != CONSOLE_LOG);
+}
+
 static void console_words_are_understood(void **state)
 {
-    static const char *const wrong[] = {"",        "com",      "com5", "com1,", "com1,x", "0x",
-                                        "0xfffff", "none,own", "COM1", "0x0",   "com1own"};
+    static const char *const wrong[] = {"",           "com",         "com5",       "com1,",       "com1,x",
+                                        "0x",         "0xfffff",     "none,own",   "COM1",        "0x0",
+                                        "com1own",    "pci",         "pci,",       "pci,00:05",   "pci,00:05.8",
+                                        "pci,0:20.0", "pci,000:1.0", "pci,0:1.0x", "pci,0:1.0,x", "pci0:1.0"};
 
     (void)state;
-    console_is("com1", 0x3f8, CONSOLE_PASSTHROUGH);
+    console_is("com1", 0x3f8, CONSOLE_SHARED);
+    console_is("com1,passthrough", 0x3f8, CONSOLE_PASSTHROUGH);
     console_is("com1,own", 0x3f8, CONSOLE_OWN);
-    console_is("com2", 0x2f8, CONSOLE_OWN);
+    console_is("com2", 0x2f8, CONSOLE_LOG);
+    console_is("com2,own", 0x2f8, CONSOLE_OWN);
+    console_is("com1,log", 0x3f8, CONSOLE_LOG);
     console_is("com3,passthrough", 0x3e8, CONSOLE_PASSTHROUGH);
-    console_is("com4", 0x2e8, CONSOLE_OWN);
-    console_is("0x5000", 0x5000, CONSOLE_OWN);
-    console_is("none", 0, CONSOLE_OWN);
+    console_is("com4", 0x2e8, CONSOLE_LOG);
+    console_is("0x5000", 0x5000, CONSOLE_LOG);
+    console_is("none", 0, CONSOLE_LOG);
+    pci_is("pci,03:1f.2", 0x03, 0x1f, 2, CONSOLE_LOG);
+    pci_is("pci,a0:5.0,passthrough", 0xa0, 5, 0, CONSOLE_PASSTHROUGH);
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
         struct console_words words;
 

@@ -28,7 +28,7 @@ class Keys:
             if self.escaped and byte == QUIT:
                 self.quit = True
             elif self.escaped and byte != ESCAPE:
-                passed += bytes((ESCAPE, byte))  # a key of Plinth's own, console=com1,mux
+                passed += bytes((ESCAPE, byte))  # a key of Plinth's own
             else:
                 passed.append(byte)
             self.escaped = False

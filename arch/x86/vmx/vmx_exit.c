@@ -181,7 +181,8 @@ static always_inline void exit_slowly(struct guest_regs *regs, enum statistics k
         break;
     default:
         handle_rest(regs, reason);
-        if (mitigations.l1d_flush == L1D_FLUSH_COND)
+        /* ports: the serial line's rows, and what is in them goes over the line */
+        if (mitigations.l1d_flush == L1D_FLUSH_COND && reason != EXIT_IO_INSTRUCTION)
             mitigations_flush_l1d();
     }
     if (reason < EXIT_REASONS)
