@@ -1,8 +1,5 @@
 #include "boot/block.h"
 
-#include "arch/x86/layout.h"
-#include "boot/image.h"
-
 enum { BLOCK_ALIGN = 2 << 20 };
 
 void block_plan(struct block *block, uint64_t image_bytes, unsigned cpus, unsigned pages_per_cpu, uint64_t pool_bytes)
@@ -37,12 +34,4 @@ bool block_place(struct block *block, const struct memmap *map, const struct ran
                 "Memory: no %lu KiB of free RAM in one piece below 4 GiB for Plinth: the machine has too little "
                 "memory, or the boot modules fill it",
                 size / KIB);
-}
-
-void block_move_in(const struct block *block)
-{
-    uint64_t large_pages = range_size(block->range) / BLOCK_ALIGN;
-
-    boot_move((void *)block->range.start, image_start, block->image_bytes, image_boot_pointer(boot_pd_high),
-              block->range.start, large_pages);
 }

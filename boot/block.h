@@ -22,7 +22,3 @@ void block_plan(struct block *block, uint64_t image_bytes, unsigned cpus, unsign
 /* Finds the highest place below 4 GiB, clear of `avoid`, and sets block->range. Pure. */
 must_check bool block_place(struct block *block, const struct memmap *map, const struct range *avoid,
                             size_t avoid_count, struct error *error);
-
-/* Moves the running image into the block. On the boot stack, boot CPU, before any pointer into low memory but the
- * identity map's is kept. */
-void block_move_in(const struct block *block);

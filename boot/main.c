@@ -213,7 +213,6 @@ static bool load_guest(void)
 /* What we run on, the block or the image where it was loaded, is ordinary RAM for the guest. */
 static noreturn void start_natively(void)
 {
-    const struct range loaded = {load_base, (uint64_t)image_boot_pointer(load_end)};
     struct error problem;
 
     if (options.chainload)
@@ -228,7 +227,7 @@ static noreturn void start_natively(void)
     }
     must(memmap_set(&info.memmap, block.range, MEMORY_RAM, &error));
     guest_source_describe(&info, &free_memory, &source);
-    source.avoid[source.avoid_count++] = loaded;
+    source.avoid[source.avoid_count++] = image_loaded();
     source.avoid[source.avoid_count++] = block.range;
     must(guest_load(&source, &guest, &error));
     must(!guest.real_mode_page || fail(&error, "Boot: this kernel has no 32-bit entry and can't be started natively: "
@@ -308,7 +307,7 @@ void boot_main(uint32_t magic, uint32_t information, uint64_t tsc)
     log_info("Memory: %lu MiB; Plinth's block at %lx, %lu KiB", memmap_ram_bytes(&info.memmap) / MIB, block.range.start,
              range_size(block.range) / KIB);
     look_for_old_log();
-    block_move_in(&block);
+    image_move_to(block.range, block.image_bytes);
     moved_in = true;
     need(start_boot_cpu());
     asm volatile("mov %0, %%rsp; xor %%ebp, %%ebp; jmp *%1"

@@ -23,7 +23,7 @@ unsigned ram_busy(const struct boot_info *info, struct range busy[RAM_BUSY_MAX])
 {
     unsigned count = 0;
 
-    busy[count++] = (struct range){load_base, (uint64_t)image_boot_pointer(load_end)};
+    busy[count++] = image_loaded();
     for (unsigned i = 0; i < info->module_count; i++)
         busy[count++] = info->modules[i].range;
     return count;
