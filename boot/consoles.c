@@ -90,6 +90,7 @@ struct range boot_consoles(struct boot_info *info)
         words = preset;
     if (!options.serial)
         words = (struct console_words){.owner = words.owner};
+    console_flush(); /* console_init() empties the UART, and a warning about the screen may still be in it */
     console_init(words);
     if (!known)
         log_warning("%s", error.text);
