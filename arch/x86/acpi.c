@@ -5,6 +5,7 @@
 #include "arch/x86/acpi.h"
 
 #include "arch/x86/acpi_tables.h"
+#include "arch/x86/aml.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mm/phys.h"
@@ -306,6 +307,34 @@ static void get_reset(const struct fadt *fadt, struct acpi_info *info)
     info->reset_value = fadt->reset_value;
 }
 
+/* The extended registers win where they are in use, as for the timer. */
+static uint16_t pm1_control(const struct fadt *fadt, unsigned which)
+{
+    const struct generic_address *extended = &fadt->x_pm1_control[which];
+
+    if (extended->space == SPACE_IO && extended->address != 0 && extended->address <= UINT16_MAX)
+        return (uint16_t)extended->address;
+    return extended->address == 0 && fadt->pm1_control[which] <= UINT16_MAX ? (uint16_t)fadt->pm1_control[which] : 0;
+}
+
+/* Only who asks for power off misses it if something is wrong here. */
+static void get_soft_off(const struct fadt *fadt, struct acpi_info *info)
+{
+    uint64_t address = fadt->x_dsdt ? fadt->x_dsdt : fadt->dsdt;
+    struct error error;
+    struct table dsdt;
+
+    if (fadt->flags & FADT_HARDWARE_REDUCED || !has_signature(address, "DSDT") ||
+        !open_table(address, "DSDT", sizeof(struct table_header), &dsdt, &error) ||
+        !aml_find_soft_off(dsdt.bytes, dsdt.length, info->soft_off_type))
+        return;
+    for (unsigned i = 0; i < ARRAY_SIZE(info->pm1_control); i++)
+        info->pm1_control[i] = pm1_control(fadt, i);
+    if (fadt->smi_command <= UINT16_MAX)
+        info->smi_command = (uint16_t)fadt->smi_command;
+    info->acpi_enable = fadt->acpi_enable;
+}
+
 /* Plinth can do without, so what is wrong here is a warning. */
 static void parse_fadt(const struct table *root, struct acpi_info *info)
 {
@@ -323,6 +352,7 @@ static void parse_fadt(const struct table *root, struct acpi_info *info)
     memcpy(&fadt, table.bytes, table.length < sizeof(fadt) ? table.length : sizeof(fadt));
     get_pm_timer(&fadt, info);
     get_reset(&fadt, info);
+    get_soft_off(&fadt, info);
 }
 
 bool acpi_parse(const void *bytes, size_t size, struct acpi_info *info, struct error *error)

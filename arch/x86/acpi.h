@@ -25,6 +25,11 @@ struct acpi_info {
     uint8_t reset_space; /* 0 memory, 1 I/O, 2 PCI configuration */
     uint64_t reset_address;
     uint8_t reset_value;
+    /* Soft off (4.8.3.2.1, 7.4.2.6): the PM1 control registers, and what selects S5 in each; port 0: not known */
+    uint16_t pm1_control[2]; /* the second may be 0 alone */
+    uint8_t soft_off_type[2];
+    uint16_t smi_command; /* where `acpi_enable` is written to turn ACPI on; 0: it is always on */
+    uint8_t acpi_enable;
 };
 
 /*

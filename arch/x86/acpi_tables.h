@@ -67,7 +67,13 @@ struct madt_local_x2apic {
 /* ACPI 6.5, 5.2.9: up to the last field that Plinth wants. Older tables end earlier. */
 struct fadt {
     struct table_header header;
-    uint8_t before_pm_timer[40];
+    uint32_t firmware_control, dsdt;
+    uint8_t before_smi_command[4];
+    uint32_t smi_command;
+    uint8_t acpi_enable;
+    uint8_t before_pm1_control[11];
+    uint32_t pm1_control[2];
+    uint8_t before_pm_timer[4];
     uint32_t pm_timer_block;
     uint8_t before_pm_timer_length[11];
     uint8_t pm_timer_length;
@@ -75,10 +81,18 @@ struct fadt {
     uint32_t flags;
     struct generic_address reset_register;
     uint8_t reset_value;
-    uint8_t before_x_pm_timer[79];
+    uint8_t before_x_dsdt[11];
+    uint64_t x_dsdt;
+    uint8_t before_x_pm1_control[24];
+    struct generic_address x_pm1_control[2];
+    uint8_t before_x_pm_timer[12];
     struct generic_address x_pm_timer_block;
 } packed;
 
+_Static_assert(offsetof(struct fadt, smi_command) == 48, "FADT: SMI_CMD");
+_Static_assert(offsetof(struct fadt, pm1_control) == 64, "FADT: PM1a_CNT_BLK");
+_Static_assert(offsetof(struct fadt, x_dsdt) == 140, "FADT: X_DSDT");
+_Static_assert(offsetof(struct fadt, x_pm1_control) == 172, "FADT: X_PM1a_CNT_BLK");
 _Static_assert(offsetof(struct fadt, pm_timer_block) == 76, "FADT: PM_TMR_BLK");
 _Static_assert(offsetof(struct fadt, pm_timer_length) == 91, "FADT: PM_TMR_LEN");
 _Static_assert(offsetof(struct fadt, flags) == 112, "FADT: Flags");

@@ -21,6 +21,7 @@ PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
 	boot/preflight.c \
 	boot/ram.c \
 	arch/x86/acpi.c \
+	arch/x86/aml.c \
 	arch/x86/backtrace.c \
 	arch/x86/console_words.c \
 	arch/x86/font.c \

@@ -4,10 +4,10 @@
 #include "arch/x86/acpi.h"
 #include "tests/host/bytes.h"
 
-enum { ROOT = 0x7fe0000, MADT = 0x7fe1234, FADT = 0x7fe3001, FAR = 0x7000000 };
+enum { ROOT = 0x7fe0000, MADT = 0x7fe1234, FADT = 0x7fe3001, DSDT = 0x7fe4003, FAR = 0x7000000 };
 #define BEYOND 0x7fe0000000 /* nothing of the arena is there */
 
-static struct bytes rsdp, root, madt, fadt;
+static struct bytes rsdp, root, madt, fadt, dsdt;
 static struct acpi_info info;
 static struct error error;
 
@@ -122,6 +122,7 @@ static int setup(void **state)
     put_apic(1, 1);
     finish_table(&madt);
     make_fadt(276, 1 << 10 | 1 << 8);
+    dsdt.size = 0;
     return 0;
 }
 
@@ -140,6 +141,8 @@ static bool parse_raw(void)
     load(ROOT, &root);
     load(MADT, &madt);
     load(FADT, &fadt);
+    if (dsdt.size)
+        load(DSDT, &dsdt);
     memcpy(copy, rsdp.data, rsdp.size);
     memset(&info, 0xa5, sizeof(info));
     ok = acpi_parse(copy, rsdp.size, &info, &error);
@@ -609,6 +612,37 @@ static void change_fadt(size_t offset, unsigned size, uint64_t value)
     finish_table(&fadt);
 }
 
+static void soft_off(void **state)
+{
+    static const uint8_t s5[] = {0x08, '_', 'S', '5', '_', 0x12, 0x06, 0x04, 0x0a, 0x05, 0x01, 0x00, 0x00};
+
+    (void)state;
+    change_fadt(48, 4, 0xb2);
+    change_fadt(52, 1, 0xf1);
+    change_fadt(64, 4, 0x404);
+    parse();
+    assert_int_equal(info.pm1_control[0], 0); /* no DSDT */
+    start_table(&dsdt, "DSDT");
+    put_bytes(&dsdt, s5, sizeof(s5));
+    finish_table(&dsdt);
+    change_fadt(40, 4, DSDT);
+    parse();
+    assert_int_equal(info.pm1_control[0], 0x404);
+    assert_int_equal(info.pm1_control[1], 0);
+    assert_int_equal(info.soft_off_type[0], 5);
+    assert_int_equal(info.soft_off_type[1], 1);
+    assert_int_equal(info.smi_command, 0xb2);
+    assert_int_equal(info.acpi_enable, 0xf1);
+    change_fadt(172, 1, 1);
+    change_fadt(176, 8, 0x1804);
+    parse();
+    assert_int_equal(info.pm1_control[0], 0x1804);
+    dsdt.data[9]++; /* its checksum */
+    parse();
+    assert_int_equal(info.pm1_control[0], 0);
+    assert_string_equal(console_text(), "");
+}
+
 static void pm_timer_blocks(void **state)
 {
     (void)state;
@@ -702,6 +736,7 @@ int main(void)
         TEST(fadt_missing),
         TEST(fadt_broken_is_a_warning),
         TEST(fadt_of_every_length),
+        TEST(soft_off),
         TEST(pm_timer_blocks),
         TEST(reset_registers),
     };
