@@ -14,12 +14,10 @@ void monitor_trace_set(bool on)
 
 static void show_entry(uint32_t cpu, uint64_t number)
 {
-    struct virt_trace_entry e;
+    char text[VIRT_TRACE_TEXT];
 
-    if (virt_trace_get(cpu, number, &e))
-        monitor_say("trace: cpu%u entry %lu tsc %lu ticks %u %s rip %lx qualification %lx words %lx %lx", cpu, number,
-                    e.tsc, e.ticks, virt_exit_name(e.reason) ? virt_exit_name(e.reason) : "?", e.rip, e.qualification,
-                    e.words[0], e.words[1]);
+    if (virt_trace_text(cpu, number, text))
+        monitor_say("%s", text);
 }
 
 void monitor_trace_show(const struct monitor_command *command)

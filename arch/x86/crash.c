@@ -95,9 +95,23 @@ static void report_backtrace(uint64_t rip, uint64_t rsp, uint64_t frame)
         report_place(number++, address, true, certain);
 }
 
+/* What every report has, behind its sentence: the host, how it came here, the guest with its last exits. */
+static void report(uint64_t rip, uint64_t rsp, uint64_t frame)
+{
+    log_error("host: rip %016lx rsp %016lx cr0 %lx cr2 %lx cr3 %lx cr4 %lx", rip, rsp, read_cr0(), read_cr2(),
+              read_cr3(), read_cr4());
+    report_backtrace(rip, rsp, frame);
+    virt_dump();
+}
+
+/* The same from a function's caller on. `frame`: the function's; it holds the caller's and the return address. */
+static void report_caller(const uint64_t *frame)
+{
+    report(frame[1], (uint64_t)(frame + 2), frame[0]);
+}
+
 noinline void crash(const char *format, ...)
 {
-    const uint64_t *frame = __builtin_frame_address(0); /* the caller's frame pointer, the return address */
     char text[LOG_LINE_MAX];
     va_list args;
 
@@ -107,8 +121,7 @@ noinline void crash(const char *format, ...)
     vformat_text(text, sizeof(text), format, args);
     va_end(args);
     log_error("CRASH on cpu%u: %s", cpu_index(), text);
-    report_backtrace((uint64_t)__builtin_return_address(0), (uint64_t)(frame + 2), frame[0]);
-    virt_dump();
+    report_caller(__builtin_frame_address(0));
     finish();
 }
 
@@ -122,19 +135,17 @@ void crash_exception(const struct exception_frame *f)
     log_error("  rsi %016lx rdi %016lx rbp %016lx rsp %016lx", f->rsi, f->rdi, f->rbp, f->rsp);
     log_error("  r8  %016lx r9  %016lx r10 %016lx r11 %016lx", f->r8, f->r9, f->r10, f->r11);
     log_error("  r12 %016lx r13 %016lx r14 %016lx r15 %016lx", f->r12, f->r13, f->r14, f->r15);
-    log_error("  rflags %08lx cr0 %lx cr2 %lx cr3 %lx cr4 %lx", f->rflags, read_cr0(), read_cr2(), read_cr3(),
-              read_cr4());
-    report_backtrace(f->rip, f->rsp, f->rbp);
-    virt_dump();
+    log_error("  rflags %08lx", f->rflags);
+    report(f->rip, f->rsp, f->rbp);
     finish();
 }
 
-void reset_with_report(const char *why)
+noinline void reset_with_report(const char *why)
 {
     claim();
     stop_others();
     log_error("cpu%u: %s: resetting the machine, as hardware does", cpu_index(), why);
-    virt_dump();
+    report_caller(__builtin_frame_address(0));
     console_flush();
     machine_reset();
 }

@@ -1,5 +1,7 @@
 /*
- * The one way to stop: say what happened, show the state, then do as on_crash says. Any CPU, any time, root mode; from
+ * The one way to stop: a report, then what on_crash says. Every report has the same parts in the same order: a sentence
+ * that says what happened, the host's state, the way there by function names, the guest's registers, its VMCS by field
+ * names, its last exits (with trace=on). Any CPU, any time, root mode; from
  * NMI context the log's lock may be broken after its bound. Only the first CPU that crashes reports; the others halt.
  */
 #pragma once

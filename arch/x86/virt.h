@@ -160,13 +160,20 @@ void vcpu_block_nmis(bool block); /* until the guest's next IRET */
  * their sake then runs natively when it is executed again. */
 void vcpu_show_cr0(uint64_t value);
 
+bool vcpu_is_injecting(void);      /* something that the next entry delivers */
 void vcpu_inject_nmi(void);        /* now if it can be taken, else as soon as it can */
 void vcpu_reflect_exception(void); /* VM_EXIT_EXCEPTION: the guest gets it after all, as if it had not exited */
 void vcpu_inject_fault(uint8_t vector, uint32_t error, uint64_t cr2); /* a fault with an error code, EFLAGS.RF set */
 void vcpu_inject_task_trap(void);                                     /* the #DB of a TSS's T flag */
 
-/* The next entry runs one instruction with all events held off; whatever exit comes next ends this state. */
+/* The INT n of `length` bytes at RIP: delivered at the next entry, checks and all. */
+void vcpu_inject_int(uint8_t vector, uint8_t length);
+
+/* The next entry runs one instruction, or delivers what was injected and runs none, with all events held off; whatever
+ * exit comes next ends this state. CLI, PUSHF, INT and SYSCALL see or leave RFLAGS as they shouldn't. */
 void vcpu_step_begin(void);
+bool vcpu_is_stepping(void); /* that hasn't come to its end */
+void vcpu_set_interrupt_flag(bool on);
 
 /* Sends an NMI to the CPU so that it leaves the guest (or its halt) and does its slow work. Any CPU. */
 struct cpu;
@@ -195,18 +202,13 @@ void vcpu_get_registers(struct vcpu_registers *out);
 /* The name of a reason for exits, NULL if there is none of that number. */
 const char *virt_exit_name(uint32_t reason);
 
-/* One exit (trace=on). The words are what tells most: the guest-physical address of an EPT violation, else RAX; RCX. */
-struct virt_trace_entry {
-    uint64_t tsc; /* when it came; 0: not whole yet */
-    uint32_t reason, ticks;
-    uint64_t rip, qualification, words[2];
-};
 /* Writing entries goes on or pauses. False: not started with trace=on. Any CPU. */
 bool virt_trace_set(bool on);
 /* The numbers of the entries that a CPU's ring still holds: [*first, *end). Any CPU. */
 void virt_trace_range(uint32_t cpu, uint64_t *first, uint64_t *end);
-/* One of them; false if it is being overwritten. Any CPU. */
-must_check bool virt_trace_get(uint32_t cpu, uint64_t number, struct virt_trace_entry *out);
+/* One of them, as the line that tools/plinth-trace reads; false if it is being overwritten. Any CPU. */
+enum { VIRT_TRACE_TEXT = 200 };
+must_check bool virt_trace_text(uint32_t cpu, uint64_t number, char text[VIRT_TRACE_TEXT]);
 
 /* How many exits of a reason took 2^log2 ticks or more, and less than twice that (arch/x86/cpu.h). 0 without
  * statistics=histogram. Any CPU. */

@@ -8,3 +8,8 @@ $(BUILD)/planted/%.o: tests/boot/plant.c Makefile tests/boot/boot.mk
 
 $(BUILD)/planted/%.elf: $(BUILD)/planted/%.o $(OBJECTS) linker.ld
 	@$(CC) $(LDFLAGS) -Wl,--wrap=virt_launch -o $@ $(OBJECTS) $<
+
+# $(BUILD)/planted/end-NAME.elf: a bad end, plant_NAME() of tests/boot/plant_end.c.
+$(BUILD)/planted/end-%.o: tests/boot/plant_end.c Makefile tests/boot/boot.mk
+	@mkdir -p $(dir $@)
+	@$(CC) $(CFLAGS) -DPLANT_END=plant_$* -c -o $@ $<

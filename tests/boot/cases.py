@@ -278,3 +278,21 @@ PLANTED = (
     Planted("HOST_CS_SELECTOR", "0", r"VM entry failed with instruction error 8: ", r"must not be 0 .* 26\.2\.3"),
     Planted("GUEST_TR_ACCESS_RIGHTS", "0x82", r"reason 80000021", r"busy TSS.* 26\.3\.1\.2"),
 )
+
+
+@dataclass(frozen=True)
+class End:
+    """A bad end that is no exception of Plinth's own, planted by plant_NAME() of plant_end.c, or the guest's doing."""
+
+    name: str
+    sentence: str
+    more: str  # what else the report says
+    words: str = "test=boot,hang"
+
+
+ENDS = (
+    End("exit", r"VM exit \"HLT\" \(reason c, qualification 0\) that Plinth has no answer to", r"EXIT_REASON +c$", words="test=boot,quiet"),
+    End("misconfiguration", r"VM exit \"EPT_MISCONFIGURATION\" \(reason 31, ", r"EPT: the entry for \w+ is \w+[26]$"),
+    End("panic", r"VMWRITE of 1 to field 7ffe failed: ", r"#0  +ffffffff80\w+ vmwrite_failed\+0x"),
+    End("triple", r"VM exit \"TRIPLE_FAULT\" \(reason 2, ", r"EXIT_REASON +2$", words="test=triple"),
+)

@@ -8,6 +8,8 @@
 #include "arch/x86/vmx/vmcs.h"
 #include "lib/log.h"
 
+enum { TRACE_SHOWN = 8 };
+
 const char *vmx_exit_name(uint32_t reason)
 {
     switch (reason & EXIT_REASON_BASIC) {
@@ -116,6 +118,30 @@ static void dump_vmcs(const struct entry_image *image)
             log_error("  %-30s %lx", vmcs_field_name(i), image->value[i]);
 }
 
+/* What the EPT has at the address of a violation or misconfiguration. */
+static void report_ept(const struct entry_image *image)
+{
+    uint32_t reason = (uint32_t)image->value[INDEX_EXIT_REASON];
+    uint64_t address = image->value[INDEX_GUEST_PHYSICAL_ADDRESS];
+
+    if (reason == EXIT_EPT_VIOLATION || reason == EXIT_EPT_MISCONFIGURATION)
+        log_error("EPT: the entry for %lx is %lx", address, pgtable_lookup(&vmx.ept->table, address).entry);
+}
+
+/* The newest few that the CPU's ring still holds. */
+static void report_trace(uint32_t cpu)
+{
+    uint64_t first, end;
+    char text[VIRT_TRACE_TEXT];
+
+    virt_trace_range(cpu, &first, &end);
+    if (end == first)
+        log_error("trace: none; with trace=on the last exits are here");
+    for (uint64_t number = end - first > TRACE_SHOWN ? end - TRACE_SHOWN : first; number < end; number++)
+        if (virt_trace_text(cpu, number, text))
+            log_error("%s", text);
+}
+
 void virt_dump(void)
 {
     static struct entry_image image; /* only one CPU reports, maybe on a stack of one page */
@@ -128,6 +154,7 @@ void virt_dump(void)
     read_image(&image);
     report_entry_failure(&image);
     report_entry_checks(&image);
+    report_ept(&image);
     log_error("guest: rip %lx rsp %lx rflags %lx", vmread_natural(VMCS_GUEST_RIP), vmread_natural(VMCS_GUEST_RSP),
               vmread_natural(VMCS_GUEST_RFLAGS));
     log_error("  rax %016lx rbx %016lx rcx %016lx rdx %016lx", r->rax, r->rbx, r->rcx, r->rdx);
@@ -135,4 +162,5 @@ void virt_dump(void)
     log_error("  r8  %016lx r9  %016lx r10 %016lx r11 %016lx", r->r8, r->r9, r->r10, r->r11);
     log_error("  r12 %016lx r13 %016lx r14 %016lx r15 %016lx", r->r12, r->r13, r->r14, r->r15);
     dump_vmcs(&image);
+    report_trace(cpu->index);
 }

@@ -8,20 +8,27 @@
 #include "arch/x86/vmx/exit_reasons.h"
 #include "arch/x86/vmx/vcpu.h"
 #include "arch/x86/vmx/vmcs.h"
+#include "lib/format.h"
 #include "lib/log.h"
 #include "lib/options.h"
 #include "lib/string.h"
 
+/* One exit (trace=on). The words are what tells most: the guest-physical address of an EPT violation, else RAX; RCX. */
+struct trace_entry {
+    uint64_t tsc; /* when it came; 0: not whole yet */
+    uint32_t reason, ticks;
+    uint64_t rip, qualification, words[2];
+};
 enum {
     RING_PAGES = 4,
-    ENTRIES_A_PAGE = PAGE_SIZE / sizeof(struct virt_trace_entry),
+    ENTRIES_A_PAGE = PAGE_SIZE / sizeof(struct trace_entry),
     RING_ENTRIES = RING_PAGES * ENTRIES_A_PAGE,
     NAME_MAX = 32,
 };
 
 struct vmx_trace {
     uint64_t next; /* entries ever written */
-    struct virt_trace_entry *ring[RING_PAGES];
+    struct trace_entry *ring[RING_PAGES];
 };
 
 static uint8_t wanted[EXIT_REASONS]; /* by the option */
@@ -107,16 +114,16 @@ bool vmx_trace_start_cpu(struct vcpu *vcpu, struct error *error)
     return trace || fail(error, "Memory: no pages for the trace of cpu%u: report this as a defect", cpu_this()->index);
 }
 
-static struct virt_trace_entry *slot(const struct vmx_trace *trace, uint64_t number)
+static struct trace_entry *slot(const struct vmx_trace *trace, uint64_t number)
 {
     uint32_t at = (uint32_t)(number % RING_ENTRIES);
 
     return &trace->ring[at / ENTRIES_A_PAGE][at % ENTRIES_A_PAGE];
 }
 
-static void keep(struct vmx_trace *trace, const struct virt_trace_entry *entry)
+static void keep(struct vmx_trace *trace, const struct trace_entry *entry)
 {
-    struct virt_trace_entry *to = slot(trace, trace->next);
+    struct trace_entry *to = slot(trace, trace->next);
 
     __atomic_store_n(&to->tsc, 0, __ATOMIC_RELEASE); /* not whole */
     to->reason = entry->reason;
@@ -131,11 +138,11 @@ static void keep(struct vmx_trace *trace, const struct virt_trace_entry *entry)
 
 void vmx_exit_traced(struct guest_regs *regs)
 {
-    struct virt_trace_entry entry = {.tsc = rdtsc(),
-                                     .reason = vmread32(VMCS_EXIT_REASON),
-                                     .rip = vmread_natural(VMCS_GUEST_RIP),
-                                     .qualification = vmread_natural(VMCS_EXIT_QUALIFICATION),
-                                     .words = {regs->rax, regs->rcx}};
+    struct trace_entry entry = {.tsc = rdtsc(),
+                                .reason = vmread32(VMCS_EXIT_REASON),
+                                .rip = vmread_natural(VMCS_GUEST_RIP),
+                                .qualification = vmread_natural(VMCS_EXIT_QUALIFICATION),
+                                .words = {regs->rax, regs->rcx}};
     struct vmx_trace *trace = cpu_this()->vcpu->trace;
 
     if (entry.reason == EXIT_EPT_VIOLATION)
@@ -152,15 +159,27 @@ bool virt_trace_set(bool on)
     return is_on();
 }
 
-bool virt_trace_get(uint32_t cpu, uint64_t number, struct virt_trace_entry *out)
+static bool get(uint32_t cpu, uint64_t number, struct trace_entry *out)
 {
-    const struct virt_trace_entry *from;
+    const struct trace_entry *from;
 
     if (cpu >= cpu_count || !cpu_at(cpu)->vcpu || !cpu_at(cpu)->vcpu->trace)
         return false;
     from = slot(cpu_at(cpu)->vcpu->trace, number);
-    *out = *(const volatile struct virt_trace_entry *)from;
+    *out = *(const volatile struct trace_entry *)from;
     return out->tsc && out->tsc == __atomic_load_n(&from->tsc, __ATOMIC_ACQUIRE);
+}
+
+bool virt_trace_text(uint32_t cpu, uint64_t number, char text[VIRT_TRACE_TEXT])
+{
+    struct trace_entry e;
+
+    if (!get(cpu, number, &e))
+        return false;
+    format_text(text, VIRT_TRACE_TEXT,
+                "trace: cpu%u entry %lu tsc %lu ticks %u %s rip %lx qualification %lx words %lx %lx", cpu, number,
+                e.tsc, e.ticks, vmx_exit_name(e.reason), e.rip, e.qualification, e.words[0], e.words[1]);
+    return true;
 }
 
 void virt_trace_range(uint32_t cpu, uint64_t *first, uint64_t *end)
