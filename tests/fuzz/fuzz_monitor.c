@@ -7,6 +7,7 @@
 #include "tests/host/support.h"
 #include "vmm/line_edit.h"
 #include "vmm/monitor_command.h"
+#include "vmm/step_policy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -39,6 +40,18 @@ static void check_command(const char *line)
         check_text(error.text);
 }
 
+/* Whatever the guest's RIP leads to. */
+static void check_code(const uint8_t *data, size_t size)
+{
+    if (size > INSTRUCTION_BYTES_MAX)
+        size = INSTRUCTION_BYTES_MAX;
+    for (unsigned bits = 16; bits <= 64; bits *= 2) {
+        struct step_instruction next = step_classify(data, size, bits);
+
+        check(next.kind != STEP_INT || (next.length >= 2 && next.length <= INSTRUCTION_BYTES_MAX + 1));
+    }
+}
+
 static void check_completion(struct line_edit *line)
 {
     const char *more;
@@ -52,6 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct line_edit line;
 
+    check_code(data, size);
     line_init(&line, "> ");
     for (size_t i = 0; i < size; i++) {
         enum line_event event = line_feed(&line, data[i]);

@@ -47,6 +47,48 @@ static void a_stepped_popf_loads_the_flags(void **state)
     assert_true(get(INDEX_GUEST_RFLAGS) == 0x202);
 }
 
+static void a_stepped_sti_sets_the_flag(void **state)
+{
+    (void)state;
+    set(INDEX_GUEST_RFLAGS, 0x2);
+    touch_apic();
+    set(INDEX_GUEST_RFLAGS, 0x302);
+    single_step();
+    assert_true(get(INDEX_GUEST_RFLAGS) == 0x202);
+}
+
+/* POPF leaves IF alone where CPL > IOPL: what it left is the step's. */
+static void a_stepped_popf_of_a_program_keeps_the_flag(void **state)
+{
+    const uint64_t ring3 = 0x60;
+
+    (void)state;
+    set(INDEX_GUEST_SS_ACCESS_RIGHTS, get(INDEX_GUEST_SS_ACCESS_RIGHTS) | ring3);
+    set(INDEX_GUEST_CS_ACCESS_RIGHTS, get(INDEX_GUEST_CS_ACCESS_RIGHTS) | ring3);
+    set(INDEX_GUEST_SS_SELECTOR, get(INDEX_GUEST_SS_SELECTOR) | 3);
+    set(INDEX_GUEST_CS_SELECTOR, get(INDEX_GUEST_CS_SELECTOR) | 3);
+    set(INDEX_GUEST_RFLAGS, 0x202);
+    touch_apic();
+    set(INDEX_GUEST_RFLAGS, 0x2);
+    single_step();
+    assert_true(get(INDEX_GUEST_RFLAGS) == 0x202);
+}
+
+/* INT n clears TF, so it is injected, and the step ends with its delivery. */
+static void an_int_is_stepped_as_an_injection(void **state)
+{
+    (void)state;
+    set(INDEX_GUEST_RFLAGS, 0x202);
+    set(INDEX_IDT_VECTORING_INFO, 0);
+    vcpu_inject_int(0x81, 2);
+    assert_true(vcpu_is_injecting());
+    vcpu_step_begin();
+    assert_true(get(INDEX_ENTRY_INTERRUPTION_INFO) == 0x80000481 && get(INDEX_ENTRY_INSTRUCTION_LENGTH) == 2);
+    assert_true(get(INDEX_GUEST_RFLAGS) == 0x202);
+    assert_true(get(INDEX_PRIMARY_CONTROLS) & PRIMARY_MONITOR_TRAP_FLAG);
+    expect_entry();
+}
+
 /* The guest steps itself, and MOV SS holds its #DB back: that must not end our step before the instruction. */
 static void a_pending_single_step_waits_for_the_step(void **state)
 {
@@ -194,6 +236,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_step_begins_and_ends, rewind_cpu),
         cmocka_unit_test_setup(a_stepped_popf_loads_the_flags, rewind_cpu),
+        cmocka_unit_test_setup(a_stepped_sti_sets_the_flag, rewind_cpu),
+        cmocka_unit_test_setup(a_stepped_popf_of_a_program_keeps_the_flag, rewind_cpu),
+        cmocka_unit_test_setup(an_int_is_stepped_as_an_injection, rewind_cpu),
         cmocka_unit_test_setup(a_pending_single_step_waits_for_the_step, rewind_cpu),
         cmocka_unit_test_setup(a_cancelled_step_leaves_no_trace, rewind_cpu),
         cmocka_unit_test_setup(an_nmi_waits_for_the_end_of_a_step, rewind_cpu),

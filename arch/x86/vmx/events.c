@@ -17,6 +17,17 @@ static void inject_exception(uint8_t vector, bool has_error, uint32_t error)
                                                 (has_error ? (uint32_t)INTERRUPTION_ERROR_CODE : 0));
 }
 
+bool vcpu_is_injecting(void)
+{
+    return vmread32(VMCS_ENTRY_INTERRUPTION_INFO) & INTERRUPTION_VALID;
+}
+
+void vcpu_inject_int(uint8_t vector, uint8_t length)
+{
+    vmwrite32(VMCS_ENTRY_INSTRUCTION_LENGTH, length);
+    vmwrite32(VMCS_ENTRY_INTERRUPTION_INFO, INTERRUPTION_VALID | INTERRUPTION_SOFTWARE_INTERRUPT | vector);
+}
+
 /* The image of RFLAGS that an injection pushes is the guest's own; for a fault the CPU would set RF in it (17.3.1.1).
  */
 void vcpu_inject_fault(uint8_t vector, uint32_t error, uint64_t cr2)

@@ -23,16 +23,17 @@ enum {
     PENDING_DEBUG_ENABLED = BIT(12), /* one of the breakpoints met is enabled in DR7 */
     DEBUG_BS = BIT(14),
 };
-enum { DEBUGCTL_BTF = BIT(1) };
+enum { DEBUGCTL_BTF = BIT(1), RFLAGS_IOPL_SHIFT = 12 };
 
 static bool has_preemption_timer(void)
 {
     return vmx.capabilities.pin >> 32 & PIN_PREEMPTION_TIMER;
 }
 
+/* What is delivered: again, or by an injection that was decided on before the step. */
 static enum step_means choose_means(void)
 {
-    if (!(vmread32(VMCS_IDT_VECTORING_INFO) & INTERRUPTION_VALID))
+    if (!((vmread32(VMCS_IDT_VECTORING_INFO) | vmread32(VMCS_ENTRY_INTERRUPTION_INFO)) & INTERRUPTION_VALID))
         return STEP_TRAP_FLAG;
     return has_preemption_timer() ? STEP_PREEMPTION_TIMER : STEP_MONITOR_TRAP;
 }
@@ -45,6 +46,7 @@ static void begin_trap_flag(struct vcpu *vcpu)
     uint32_t interruptibility = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
 
     vcpu->step_saved.rflags = rflags;
+    vcpu->step_saved.keeps_if = vcpu_cpl() > (rflags >> RFLAGS_IOPL_SHIFT & 3);
     vcpu->step_saved.interruptibility = interruptibility;
     vcpu->step_saved.debugctl = vmread64(VMCS_GUEST_DEBUGCTL);
     vcpu->step_saved.pending_debug = vmread_natural(VMCS_GUEST_PENDING_DEBUG);
@@ -98,16 +100,27 @@ static uint64_t other_traps(void)
     return traps & PENDING_DEBUG_ENABLED ? traps : traps & ~(uint64_t)DEBUG_BREAKPOINTS;
 }
 
+/*
+ * Which of TF and IF become again what they were. POPF and IRET load both (one that loads TF is taken for any other
+ * instruction), but leave IF alone where CPL > IOPL; IF is set if STI has set it. What CLI did can't be seen.
+ */
+static uint64_t flags_to_restore(const struct vcpu *vcpu, bool done, uint64_t rflags)
+{
+    if (!done)
+        return RFLAGS_IF | RFLAGS_TF;
+    if (rflags & RFLAGS_TF)
+        return RFLAGS_TF | (rflags & RFLAGS_IF ? 0 : RFLAGS_IF);
+    return vcpu->step_saved.keeps_if ? RFLAGS_IF : 0;
+}
+
 static bool end_trap_flag(const struct vcpu *vcpu, uint32_t reason)
 {
-    const uint64_t changed = RFLAGS_IF | RFLAGS_TF;
     const uint32_t shadows = BLOCKING_BY_STI | BLOCKING_BY_MOV_SS;
     uint64_t rflags = vmread_natural(VMCS_GUEST_RFLAGS), pending;
     bool done = is_single_step(reason);
+    uint64_t restored = flags_to_restore(vcpu, done, rflags);
 
-    /* a POPF or IRET has loaded the flags, TF too: they stay (one that loads TF is taken for any other instruction) */
-    if (!done || rflags & RFLAGS_TF)
-        vmwrite_natural(VMCS_GUEST_RFLAGS, (rflags & ~changed) | (vcpu->step_saved.rflags & changed));
+    vmwrite_natural(VMCS_GUEST_RFLAGS, (rflags & ~restored) | (vcpu->step_saved.rflags & restored));
     vmwrite32(VMCS_EXCEPTION_BITMAP, 0);
     vmwrite64(VMCS_GUEST_DEBUGCTL, vcpu->step_saved.debugctl);
     pending = vmread_natural(VMCS_GUEST_PENDING_DEBUG) | vcpu->step_saved.pending_debug;
@@ -121,6 +134,18 @@ static bool end_trap_flag(const struct vcpu *vcpu, uint32_t reason)
         vmwrite32(VMCS_GUEST_INTERRUPTIBILITY,
                   vmread32(VMCS_GUEST_INTERRUPTIBILITY) | (vcpu->step_saved.interruptibility & shadows));
     return done;
+}
+
+bool vcpu_is_stepping(void)
+{
+    return cpu_this()->vcpu->step != STEP_NONE;
+}
+
+void vcpu_set_interrupt_flag(bool on)
+{
+    uint64_t rflags = vmread_natural(VMCS_GUEST_RFLAGS) & ~(uint64_t)RFLAGS_IF;
+
+    vmwrite_natural(VMCS_GUEST_RFLAGS, rflags | (on ? RFLAGS_IF : 0));
 }
 
 bool vmx_step_end(struct vcpu *vcpu, uint32_t reason)

@@ -29,6 +29,7 @@ struct vcpu {
     struct {
         uint64_t rflags, debugctl, pending_debug;
         uint32_t interruptibility;
+        bool keeps_if; /* CPL > IOPL */
     } step_saved;
 };
 _Static_assert(sizeof(struct vcpu) <= CPU_VMM_OFFSET - CPU_VCPU_OFFSET, "struct vmm_cpu follows");
