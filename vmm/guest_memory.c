@@ -14,13 +14,18 @@ static bool reachable(uint64_t address, uint64_t size)
     return range.end >= address && range.end <= ept_limit(guest_ept) && !range_overlaps(range, guest_ept->block);
 }
 
+bool guest_is_write_back(uint64_t address)
+{
+    uint64_t page = ALIGN_DOWN(address, PAGE_SIZE);
+
+    return (ept_attributes(guest_ept, page, page, 0) >> EPT_TYPE_SHIFT & TYPE_MASK) == MEMORY_WB;
+}
+
 /* Write-back where the guest's MTRRs say so; the window's own type is then what the machine's MTRRs say. */
 static volatile uint8_t *show(uint64_t address)
 {
-    uint64_t page = ALIGN_DOWN(address, PAGE_SIZE);
-    enum memory_type type = ept_attributes(guest_ept, page, page, 0) >> EPT_TYPE_SHIFT & TYPE_MASK;
-
-    return (volatile uint8_t *)window_map(page, type != MEMORY_WB) + address % PAGE_SIZE;
+    return (volatile uint8_t *)window_map(ALIGN_DOWN(address, PAGE_SIZE), !guest_is_write_back(address)) +
+           address % PAGE_SIZE;
 }
 
 /* The largest naturally aligned piece: a device register or a page-table entry is read or written in one go. */

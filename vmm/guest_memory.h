@@ -15,6 +15,9 @@
 must_check bool guest_read_physical(uint64_t address, void *to, uint64_t size);
 must_check bool guest_write_physical(uint64_t address, const void *from, uint64_t size);
 
+/* By the guest's MTRRs the memory is write-back: RAM, which may be read without an effect. */
+bool guest_is_write_back(uint64_t address);
+
 /* Compare and exchange of 1, 2, 4 or 8 bytes, aligned: true if *old was there; else *old becomes what was. False with
  * *old unchanged where guest_write_physical() would refuse. */
 must_check bool guest_exchange_physical(uint64_t address, unsigned size, uint64_t *old, uint64_t new);

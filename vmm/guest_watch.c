@@ -13,8 +13,9 @@
 #include "vmm/shootdown.h"
 #include "vmm/vmm.h"
 #include "vmm/watch_policy.h"
+#include "vmm/watch_report.h"
 
-enum { PERIOD_MS = 1000, REPORTS_MAX = 8, HITS_MAX = 16 };
+enum { PERIOD_MS = 1000, HITS_MAX = 16 };
 
 /* Hits of a watch in the current period, for those that pause. */
 struct pace {
@@ -254,27 +255,6 @@ void guest_watch_poll(void)
         shootdown();
 }
 
-/* A few lines a period and CPU: a guest must not be able to fill the log. */
-static void report(const struct vm_exit *exit, int number)
-{
-    struct vmm_cpu *me = vmm_cpu(cpu_this());
-    uint64_t now = rdtsc();
-
-    if (now - me->watch_period >= period_ticks()) {
-        if (me->watch_reports > REPORTS_MAX)
-            log_info("watch: cpu%u: %u more", cpu_this()->index, me->watch_reports - REPORTS_MAX);
-        me->watch_period = now;
-        me->watch_reports = 0;
-    }
-    if (++me->watch_reports > REPORTS_MAX)
-        return;
-    log_info("watch %d: cpu%u %s %lx%s, rip %lx, cpl %u", number, cpu_this()->index,
-             exit->memory.execute ? "executes"
-             : exit->memory.write ? "writes"
-                                  : "reads",
-             exit->memory.address, vcpu_violated_in_walk(exit) ? " in a page walk" : "", vcpu_rip(), vcpu_cpl());
-}
-
 /* Is it hit so often that it had better pause? Counts by all CPUs; a lost race costs a hit more or less. */
 static bool too_often(struct pace *pace)
 {
@@ -292,7 +272,7 @@ static void hit(const struct vm_exit *exit, const struct watch *watch, int numbe
     bool pauses;
 
     __atomic_add_fetch(&paces[number].hits, 1, __ATOMIC_RELAXED);
-    report(exit, number);
+    watch_report_access(exit, watch, number);
     if (!(watch->detail & WATCH_PAUSES) || !too_often(&paces[number]))
         return;
     lock();

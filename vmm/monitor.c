@@ -13,6 +13,7 @@
 #include "lib/string.h"
 #include "vmm/guest_watch.h"
 #include "vmm/line_edit.h"
+#include "vmm/monitor_step.h"
 #include "vmm/shootdown.h"
 
 /* 20 times a second; while somebody is writing often enough for a UART's 16 bytes at 115200 baud (1.4 ms). */
@@ -21,7 +22,7 @@ enum { TALK_MAX = 256, SERIAL_PORTS = 8, BYTES_A_POLL_MAX = 512, CRASHES_MAX = 8
 
 static const char prompt[] = "plinth> ";
 static struct line_edit line;
-static bool has_input;
+static bool has_input, owes_prompt; /* until a step is done */
 static uint64_t busy_until;
 
 void monitor_say(const char *format, ...)
@@ -60,6 +61,9 @@ static void show(void)
 {
     char text[sizeof(prompt) + LINE_MAX_CHARACTERS];
 
+    owes_prompt = monitor_step_is_on();
+    if (owes_prompt)
+        return;
     format_text(text, sizeof(text), "%s%s", prompt, line.text);
     serial_set_row(text, line.output);
 }
@@ -93,6 +97,14 @@ static void reset(void)
     machine_reset();
 }
 
+static void power_off(void)
+{
+    monitor_say("turning the machine off");
+    console_flush();
+    if (!machine_power_off())
+        monitor_say("error: ACPI's tables don't say how, or it had no effect: the guest can do it, or reset");
+}
+
 static void run(const struct monitor_command *command)
 {
     switch (command->verb) {
@@ -107,8 +119,14 @@ static void run(const struct monitor_command *command)
     case MONITOR_CONT:
         monitor_cont();
         break;
+    case MONITOR_STEP:
+        monitor_step(command);
+        break;
     case MONITOR_RESET:
         reset();
+        break;
+    case MONITOR_POWEROFF:
+        power_off();
         break;
     case MONITOR_TRACE_ON:
     case MONITOR_TRACE_OFF:
@@ -150,6 +168,7 @@ static void run(const struct monitor_command *command)
     case MONITOR_INFO_MSR:
     case MONITOR_INFO_CPUID:
     case MONITOR_INFO_EXITS:
+    case MONITOR_INFO_MITIGATIONS:
     case MONITOR_INFO_LEDGER:
     case MONITOR_INFO_LOG:
         monitor_execute(command);
@@ -255,7 +274,7 @@ static void take_all_input(void)
             end = rdtsc() + khz * BYTE_WAIT_US / 1000;
         }
         cpu_pause();
-    } while (rdtsc() < end);
+    } while (rdtsc() < end && !monitor_step_is_on());
 }
 
 /* A fault in the monitor itself comes here again, so not without end. */
@@ -268,6 +287,8 @@ void crash_monitor(void)
     serial_set_row(NULL, "\r\n");
     log_error("on_crash=monitor: the guest has ended, the monitor goes on; its command reset resets the machine");
     serial_call_monitor();
+    monitor_guest_ended();
+    monitor_step_cancel();
     line_begin(&line);
     show();
     for (;;)
@@ -286,13 +307,22 @@ static bool is_busy(void)
     return has_listener && rdtsc() < busy_until;
 }
 
-void monitor_poll(void)
+void monitor_converse(void)
 {
-    take_all_input();
-    guest_watch_poll();
-    while (monitor_stopped() && !crash_in_progress()) {
+    if (owes_prompt)
+        show();
+    while (monitor_stopped() && !monitor_step_is_on() && !crash_in_progress()) {
         shootdown_catch_up(cpu_this());
         take_all_input();
+    }
+}
+
+void monitor_poll(void)
+{
+    if (!monitor_step_is_on()) { /* else it is this CPU's, which goes on after the next slow work */
+        take_all_input();
+        guest_watch_poll();
+        monitor_converse();
     }
     vcpu_poll_in(is_busy() ? BUSY_US : IDLE_US);
 }

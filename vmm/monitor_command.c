@@ -2,6 +2,7 @@
 
 #include "lib/format.h"
 #include "lib/string.h"
+#include "vmm/watch_policy.h"
 
 struct command {
     const char *name, *arguments, *help;
@@ -84,22 +85,15 @@ static bool usage(const struct command *command, struct error *error, const char
                 command->arguments);
 }
 
-enum { RIGHT_READ = 1, RIGHT_WRITE = 2, RIGHT_EXECUTE = 4 }; /* as in the EPT (SDM vol. 3, table 28-6) */
-
 static bool rights(const char *word, size_t length, uint64_t *value)
 {
-    *value = 0;
-    for (size_t i = 0; i < length; i++) {
-        uint64_t right = word[i] == 'r'   ? RIGHT_READ
-                         : word[i] == 'w' ? RIGHT_WRITE
-                         : word[i] == 'x' ? RIGHT_EXECUTE
-                                          : 0;
+    struct watch_request request = {.denied = 0};
 
-        if (!right)
+    for (size_t i = 0; i < length; i++)
+        if (!watch_parse_letter(word[i], &request))
             return false;
-        *value |= right;
-    }
-    return true;
+    *value = request.denied | (request.pauses ? MONITOR_RIGHTS_PAUSE : 0);
+    return request.denied;
 }
 
 static bool parse_argument(char kind, const char *word, size_t length, uint64_t *value)
@@ -111,7 +105,7 @@ static bool parse_argument(char kind, const char *word, size_t length, uint64_t 
 
 static const char *what(char kind)
 {
-    return kind == 'a' ? "no hexadecimal number:" : kind == 'r' ? "no rights (r, w, x):" : "no number:";
+    return kind == 'a' ? "no hexadecimal number:" : kind == 'r' ? "no rights (r, w, x; p to pause):" : "no number:";
 }
 
 /* "/16xw": how many, how shown, how large; each may be left out. *at moves behind it. */

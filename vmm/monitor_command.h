@@ -12,6 +12,8 @@ enum monitor_verb {
 };
 
 enum { MONITOR_VALUES_MAX = 3, MONITOR_COUNT_MAX = 4096 };
+/* Rights: EPT_READ, EPT_WRITE, EPT_EXECUTE, and this */
+enum { MONITOR_RIGHTS_PAUSE = 8 };
 
 struct monitor_command {
     enum monitor_verb verb;

@@ -1,8 +1,10 @@
 /* Stopping all CPUs, and asking one of them for something. The boot CPU asks; an NMI fetches the others. */
 #include "arch/x86/clock.h"
+#include "arch/x86/crash.h"
 #include "arch/x86/instr.h"
 #include "arch/x86/virt.h"
 #include "vmm/monitor.h"
+#include "vmm/monitor_step.h"
 #include "vmm/shootdown.h"
 
 enum { ANSWER_MS = 100 };
@@ -19,7 +21,7 @@ bool monitor_stopped(void)
     return __atomic_load_n(&stopped, __ATOMIC_ACQUIRE);
 }
 
-static bool is_held(uint32_t cpu)
+bool monitor_is_held(uint32_t cpu)
 {
     return cpu == cpu_this()->index || __atomic_load_n(&held[cpu], __ATOMIC_ACQUIRE);
 }
@@ -29,7 +31,7 @@ static unsigned held_count(void)
     unsigned count = 0;
 
     for (uint32_t i = 0; i < cpu_count; i++)
-        count += is_held(i);
+        count += monitor_is_held(i);
     return count;
 }
 
@@ -57,8 +59,8 @@ void monitor_stop(void)
 
 void monitor_cont(void)
 {
-    if (!monitor_stopped()) {
-        monitor_say("error: the guest is not stopped");
+    if (crash_in_progress() || !monitor_stopped()) {
+        monitor_say("error: the guest %s", crash_in_progress() ? "has ended: reset is left" : "is not stopped");
         return;
     }
     __atomic_store_n(&stopped, 0, __ATOMIC_SEQ_CST);
@@ -69,11 +71,12 @@ const char *monitor_cpu_state(uint32_t cpu)
 {
     if (!monitor_stopped())
         return "runs or sleeps";
-    return is_held(cpu) ? "stopped" : "waits to be started";
+    return monitor_is_held(cpu) ? "stopped" : "waits to be started";
 }
 
 static bool is_answered(uint32_t cpu)
 {
+    bool ended = crash_in_progress(); /* else it may end while that CPU looks at it */
     uint64_t end = rdtsc() + clock_tsc_khz() * ANSWER_MS;
     uint32_t posted = REQUEST_POSTED;
 
@@ -84,7 +87,7 @@ static bool is_answered(uint32_t cpu)
     }
     if (__atomic_compare_exchange_n(&request_state, &posted, REQUEST_NONE, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return false;
-    while (__atomic_load_n(&request_state, __ATOMIC_ACQUIRE) != REQUEST_NONE) {
+    while (__atomic_load_n(&request_state, __ATOMIC_ACQUIRE) != REQUEST_NONE && crash_in_progress() == ended) {
         shootdown_catch_up(cpu_this()); /* who was taken up with the request finishes it */
         cpu_pause();
     }
@@ -120,14 +123,30 @@ static void answer_request(const struct cpu *cpu)
     __atomic_store_n(&request_state, REQUEST_NONE, __ATOMIC_RELEASE);
 }
 
+/* The boot CPU comes here only from a step of its own. */
+static void wait(const struct cpu *cpu)
+{
+    if (cpu->index == 0 && !crash_in_progress())
+        monitor_converse();
+    else
+        virt_sleep_unless_kicked();
+}
+
 void monitor_slow_work(struct cpu *cpu)
 {
     answer_request(cpu);
     while (monitor_stopped()) {
+        if (monitor_step_enter(cpu))
+            return;
         __atomic_store_n(&held[cpu->index], 1, __ATOMIC_RELEASE);
-        virt_sleep_unless_kicked();
+        wait(cpu);
         shootdown_catch_up(cpu);
         answer_request(cpu);
     }
     __atomic_store_n(&held[cpu->index], 0, __ATOMIC_RELEASE);
+}
+
+void monitor_guest_ended(void)
+{
+    __atomic_store_n(&stopped, 1, __ATOMIC_SEQ_CST);
 }

@@ -1,4 +1,5 @@
 /* The monitor's commands x and xp, watch and its kin. */
+#include "arch/x86/regs.h"
 #include "lib/format.h"
 #include "lib/string.h"
 #include "mm/ept.h"
@@ -114,11 +115,51 @@ void monitor_show_memory(const struct monitor_command *command)
     }
 }
 
+/* SDM vol. 3, 24.4.1: CS.L counts in IA-32e mode only */
+static unsigned code_bits(const struct vcpu_registers *r)
+{
+    const uint32_t rights_long = BIT(13), rights_large = BIT(14);
+    uint32_t rights = r->segments[VCPU_CS].rights;
+
+    if (r->efer & EFER_LMA && rights & rights_long)
+        return 64;
+    return rights & rights_large ? 32 : 16;
+}
+
+void monitor_read_code(const struct vcpu_registers *registers, struct monitor_code *out)
+{
+    struct guest_fault fault;
+    uint64_t at = registers->rip;
+
+    out->bits = code_bits(registers);
+    if (out->bits != 64)
+        at += registers->segments[VCPU_CS].base;
+    for (out->count = 0; out->count < ARRAY_SIZE(out->bytes); out->count++)
+        if (!guest_read_linear(at + out->count, &out->bytes[out->count], 1, GUEST_ANY, &fault))
+            break;
+}
+
+void monitor_show_code(void)
+{
+    char text[3 * INSTRUCTION_BYTES_MAX + 1] = "";
+    struct vcpu_registers registers;
+    struct monitor_code code;
+    size_t length = 0;
+
+    vcpu_get_registers(&registers);
+    monitor_read_code(&registers, &code);
+    for (size_t i = 0; i < code.count; i++)
+        length += format_text(text + length, sizeof(text) - length, " %02x", code.bytes[i]);
+    monitor_say("cpu%u: code %04x:%016lx %u-bit:%s", cpu_this()->index, registers.segments[VCPU_CS].selector,
+                registers.rip, code.bits, code.count ? text : " can't be read");
+}
+
 void monitor_watch(const struct monitor_command *command)
 {
     struct range range = {command->values[0], command->values[0] + command->values[1]};
     struct error error;
-    int number = guest_watch_add(range, command->values[2], 0, &error);
+    uint64_t rights = command->values[2];
+    int number = guest_watch_add(range, rights & EPT_ALL, rights & MONITOR_RIGHTS_PAUSE ? WATCH_PAUSES : 0, &error);
 
     if (number < 0)
         monitor_say("error: %s", error.text);
@@ -140,7 +181,8 @@ void monitor_show_watches(void)
 
     for (int i = 0; i < WATCH_MAX; i++)
         if (guest_watch_get(i, &watch))
-            monitor_say("watch %d: %lx to %lx %s%s%s, %lu hits%s", i, watch.range.start, watch.range.end,
+            monitor_say("watch %d: %lx to %lx %s%s%s%s, %lu hits%s", i, watch.range.start, watch.range.end,
                         watch.denied & EPT_READ ? "r" : "", watch.denied & EPT_WRITE ? "w" : "",
-                        watch.denied & EPT_EXECUTE ? "x" : "", watch.hits, watch.paused ? ", pauses" : "");
+                        watch.denied & EPT_EXECUTE ? "x" : "", watch.flags & WATCH_PAUSES ? "p" : "", watch.hits,
+                        watch.paused ? ", pauses" : "");
 }

@@ -1,5 +1,7 @@
 /* The monitor's commands that show something of this CPU or of all. */
+#include "arch/x86/console.h"
 #include "arch/x86/exception.h"
+#include "arch/x86/mitigations.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/serial.h"
 #include "arch/x86/virt.h"
@@ -47,6 +49,7 @@ static void show_registers(void)
     monitor_say("  cr0 %lx cr2 %lx cr3 %lx cr4 %lx efer %lx dr7 %lx blocking %x", r.cr0, r.cr2, r.cr3, r.cr4, r.efer,
                 r.dr7, r.interruptibility);
     show_segments(&r);
+    monitor_show_code();
 }
 
 static void inject_nmi(void)
@@ -169,6 +172,20 @@ static void show_log(void)
     serial_talk(start);
 }
 
+/* What the log says on its own account too, at a level that may not reach the serial line. */
+static void show_by_log(enum monitor_verb verb)
+{
+    enum log_level before = console_set_serial_level(LOG_DEBUG);
+
+    if (verb == MONITOR_INFO_MITIGATIONS) {
+        mitigations_log();
+    } else {
+        cpuid_log_ledger();
+        msr_log_ledger();
+    }
+    (void)console_set_serial_level(before);
+}
+
 void monitor_execute(const struct monitor_command *command)
 {
     switch (command->verb) {
@@ -208,9 +225,9 @@ void monitor_execute(const struct monitor_command *command)
     case MONITOR_INFO_EXITS:
         show_exits_of(command);
         break;
+    case MONITOR_INFO_MITIGATIONS:
     case MONITOR_INFO_LEDGER:
-        cpuid_log_ledger();
-        msr_log_ledger();
+        show_by_log(command->verb);
         break;
     case MONITOR_INFO_LOG:
         show_log();
@@ -218,6 +235,7 @@ void monitor_execute(const struct monitor_command *command)
     case MONITOR_NOTHING:
     case MONITOR_HELP:
     case MONITOR_STOP:
+    case MONITOR_STEP:
     case MONITOR_XP:
     case MONITOR_WATCH:
     case MONITOR_TRACE_ON:
@@ -227,6 +245,7 @@ void monitor_execute(const struct monitor_command *command)
     case MONITOR_UNWATCH:
     case MONITOR_INFO_WATCH:
     case MONITOR_CONT:
+    case MONITOR_POWEROFF:
     case MONITOR_RESET: /* monitor.c */
         break;
     }

@@ -11,6 +11,7 @@
 #include "vmm/apic_trap.h"
 #include "vmm/guest_watch.h"
 #include "vmm/monitor.h"
+#include "vmm/monitor_step.h"
 #include "vmm/ports.h"
 #include "vmm/shootdown.h"
 
@@ -73,12 +74,8 @@ static enum exit_action handle_init(void)
     return ACTION_RESUME;
 }
 
-enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit)
+static enum exit_action dispatch(struct guest_regs *regs, const struct vm_exit *exit, enum detour_purpose purpose)
 {
-    struct detour *detour = &vmm_cpu(cpu_this())->detour;
-    enum detour_purpose purpose = detour->purpose;
-
-    detour_step_ended(detour, exit->kind == VM_EXIT_MEMORY);
     switch (exit->kind) {
     case VM_EXIT_CPUID:
         vmm_cpuid_special(regs);
@@ -129,10 +126,28 @@ enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit)
     return ACTION_CRASH;
 }
 
+enum exit_action vmm_exit(struct guest_regs *regs, const struct vm_exit *exit)
+{
+    struct vmm_cpu *me = vmm_cpu(cpu_this());
+    enum detour_purpose purpose = me->detour.purpose;
+    enum exit_action action;
+
+    detour_step_ended(&me->detour, exit->kind == VM_EXIT_MEMORY);
+    if (unlikely(me->watch_reports.access.pending) && exit->kind != VM_EXIT_MEMORY)
+        watch_report_end(exit->kind == VM_EXIT_STEPPED);
+    action = dispatch(regs, exit, purpose);
+    if (unlikely(me->monitor_steps))
+        monitor_step_exit(exit, action);
+    return action;
+}
+
 void vmm_slow_work(struct cpu *cpu)
 {
-    if (crash_in_progress())
-        cpu_halt();
+    if (crash_in_progress()) {
+        if (options.on_crash != ON_CRASH_MONITOR)
+            cpu_halt();
+        monitor_guest_ended(); /* from here on this CPU only answers the monitor */
+    }
     __atomic_store_n(&cpu->slow_work, 0, __ATOMIC_SEQ_CST);
     shootdown_catch_up(cpu);
     ap_start_handle_mailbox();

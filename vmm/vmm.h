@@ -11,6 +11,7 @@
 #include "mm/mtrr.h"
 #include "vmm/ap_mailbox.h"
 #include "vmm/detour.h"
+#include "vmm/watch_report.h"
 
 /* How often a CPU reports what its guest does wrong, of each kind: the guest must not be able to fill the log. */
 enum { GUEST_REPORTS_MAX = 4 };
@@ -18,12 +19,12 @@ enum { GUEST_REPORTS_MAX = 4 };
 /* What vmm/ keeps for each CPU, in the page of its struct cpu. */
 struct vmm_cpu {
     struct ap_mailbox mailbox; /* ap_start.c: INIT and SIPI sent by other CPUs */
+    bool monitor_steps;        /* monitor_step.c */
     uint32_t trapped_register; /* apic_trap.c */
     uint32_t block_accesses;   /* memory.c: how often the guest has touched Plinth's block on this CPU */
-    uint32_t watch_reports;    /* guest_watch.c: since watch_period began (TSC) */
-    uint64_t watch_period;
-    uint32_t apic_moves; /* msr.c: how often the guest has tried to move this CPU's APIC */
+    uint32_t apic_moves;       /* msr.c: how often the guest has tried to move this CPU's APIC */
     struct detour detour;
+    struct watch_reports watch_reports;
     struct mtrr_state mtrr; /* the guest's */
 };
 

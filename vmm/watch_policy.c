@@ -29,7 +29,7 @@ static bool parse_number(const char **text, uint64_t *out)
     return *text != start;
 }
 
-static bool parse_letter(char c, struct watch_request *out)
+bool watch_parse_letter(char c, struct watch_request *out)
 {
     switch (c) {
     case 'r':
@@ -55,7 +55,7 @@ static bool parse_one(const char **text, struct watch_request *out)
     if (!parse_number(text, &out->range.start) || *(*text)++ != '+' || !parse_number(text, &length) ||
         *(*text)++ != ':' || __builtin_add_overflow(out->range.start, length, &out->range.end))
         return false;
-    while (parse_letter(**text, out))
+    while (watch_parse_letter(**text, out))
         ++*text;
     return out->denied && length && (**text == '\0' || **text == ',');
 }

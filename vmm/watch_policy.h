@@ -15,3 +15,6 @@ struct watch_request {
  * none.
  */
 must_check bool watch_parse(const char **text, struct watch_request *out);
+
+/* One letter of RIGHTS, into *out. False: it is none. */
+must_check bool watch_parse_letter(char c, struct watch_request *out);

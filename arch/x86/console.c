@@ -19,6 +19,14 @@ void console_set_levels(enum log_level serial_level, enum log_level screen_level
     log_set_console_level(serial_level > screen_level ? serial_level : screen_level);
 }
 
+enum log_level console_set_serial_level(enum log_level level)
+{
+    enum log_level before = serial_takes;
+
+    console_set_levels(level, screen_takes);
+    return before;
+}
+
 void console_set_screen(const struct framebuffer *mode, void *memory)
 {
     screen_init(&screen, mode, memory);

@@ -11,6 +11,8 @@ void console_init(struct console_words serial);
 
 /* The least urgent levels that still go there; LOG_INFO at start. Boot only. */
 void console_set_levels(enum log_level serial_level, enum log_level screen_level);
+/* The serial line's alone; returns what it was. Any CPU. */
+enum log_level console_set_serial_level(enum log_level level);
 
 /* Lines go to this screen too, from its top on; `memory` is where it is mapped, NULL if there is none. Boot only. */
 void console_set_screen(const struct framebuffer *mode, void *memory);

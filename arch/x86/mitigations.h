@@ -39,5 +39,8 @@ struct mitigations mitigations_decide(const struct cpu_security *cpu, const stru
 /* The same for the CPU this runs on, into `mitigations`, and a line for each in the log. Boot CPU, once. */
 void mitigations_init(void);
 
+/* Those lines once more. Any CPU. */
+void mitigations_log(void);
+
 /* Empties the level-1 data cache, or makes it hold nothing but Plinth's own public text. Root mode, any CPU. */
 void mitigations_flush_l1d(void);

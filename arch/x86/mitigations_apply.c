@@ -55,17 +55,23 @@ static const char *l1d_text(const struct mitigations *m)
     return "";
 }
 
-void mitigations_init(void)
+void mitigations_log(void)
 {
-    struct cpu_security cpu = read_cpu();
-    struct mitigations *m = &mitigations;
+    const struct mitigations *m = &mitigations;
 
-    *m = mitigations_decide(&cpu, &options);
     log_info("Side channels: L1D flush %s (%s)", l1d_text(m), m->l1d_reason);
     log_info("Side channels: VERW %s (%s)", m->verw.on ? "on" : "off", m->verw.reason);
     log_info("Side channels: register scrub %s (%s)", m->scrub.on ? "on" : "off", m->scrub.reason);
     log_info("Side channels: small executable pages %s (%s)", m->small_execute.on ? "on" : "off",
              m->small_execute.reason);
+}
+
+void mitigations_init(void)
+{
+    struct cpu_security cpu = read_cpu();
+
+    mitigations = mitigations_decide(&cpu, &options);
+    mitigations_log();
 }
 
 /* Plinth's own code: no secret. The pages first, so that no table walk comes between the lines. */

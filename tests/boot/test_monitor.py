@@ -75,6 +75,13 @@ def test_hung_guest_is_stopped(hung):
     assert "PREEMPTION_TIMER" in monitor.ask("info exits")
 
 
+# What the info commands say; what is known from elsewhere agrees.
+INFO = (("version", r"^Plinth 0\.\d, 2 CPUs; console=com2,own$"), ("memory", r"^block 7c00000-7e00000, 2048 KiB; pool: \d+ of \d+ pages free$"),
+        ("mitigations", r"^Side channels: L1D flush \w+.*\n(Side channels: .*\n){3}\Z"), ("mtrr", r"^cpu0: capability \S+, default type c06$"),
+        ("msr 277", r"^cpu0: MSR 277 is 000[0-9a-f]{13} "), ("cpuid 40000000", r"guest's: eax 400000\w\w ebx 6e696c50 "),
+        ("ledger", r"^ledger: CPUID 1 ECX bits 20: hidden \(VMX"), ("log", r"^Guest: entered \d+ ticks"), ("cpus", r"^cpu1: APIC ID 1, "))
+
+
 def test_memory_is_shown(hung):
     """What the guest said of its memory is found there, by virtual and by physical address; holes and the block are errors."""
     machine, monitor = hung
@@ -94,6 +101,11 @@ def test_memory_is_shown(hung):
     block = number(monitor.ask("info memory"), r"block (\S+)-")
     assert "Plinth's block" in monitor.ask(f"info ept {block:x}")
     assert " rwx WB" in monitor.ask(f"info ept {text:x}")
+    for what, answer in INFO:
+        said = monitor.ask(f"info {what}")
+        assert re.search(answer, said, re.MULTILINE) and "error" not in said, (what, said)
+    monitor.machine.com2.write(b"poweroff\r")
+    assert machine.wait_end(SECONDS), monitor.machine.com2.text
 
 
 def test_core_for_gdb(hung, directory):
@@ -149,19 +161,82 @@ def test_core_of_all_memory(directory):
 
 
 def test_watch_reports(hung):
-    """A variable that a CPU writes all the time is watched: who, where; it goes on being written; other memory is not reported."""
+    """A variable that a CPU writes all the time is watched: who, where, what; it goes on being written; other memory is not reported."""
     machine, monitor = hung
     turns, spin = (number(machine.text, rf"hang: {name} at (\S+)") for name in ("turns", "spin"))
     start = len(machine.com2.text)
     assert f"watch 0: physical {turns:x} to {turns + 8:x}\n" in monitor.ask(f"watch {turns:x} 8 w")
-    match = re.search(r"watch 0: cpu(\d) writes (\S+), rip (\S+), cpl 0$", machine.com2.text[start:], re.MULTILINE)
-    assert match, machine.com2.text[start:]
-    assert (match[1], int(match[2], 16)) == ("1", turns) and spin <= int(match[3], 16) < spin + 64
+    machine.com2.wait(SECONDS, r"watch: cpu1: \d+ more")  # rate-bounded, with a count
+    reports = re.findall(r"watch 0: cpu(\d) writes (\S+), rip (\S+), cpl 0, value (\w{16}), was (\w{16})$", machine.com2.text[start:], re.MULTILINE)
+    assert 1 <= len(reports) <= 16, machine.com2.text[start:]
+    for cpu, address, rip, value, was in reports:
+        assert (cpu, int(address, 16)) == ("1", turns) and spin <= int(rip, 16) < spin + 64
+        assert int(value, 16) == int(was, 16) + 1
     first, second = (number(monitor.ask(f"x {turns:x}"), rf"^{turns:016x}: (\S+)") for _ in range(2))
     assert second > first, "the watched CPU stands still"
     assert re.search(r"watch 0: \S+ to \S+ w, [1-9]\d* hits", monitor.ask("info watch"))
     assert "error" not in monitor.ask("unwatch 0") and "hits" not in monitor.ask("info watch")
     assert "error: watch" in monitor.ask("unwatch 7") and "error: watch" in monitor.ask("watch 7c00000 8 w")
+    # hot, with p: it pauses, the guest runs at full speed, and the monitor's poll takes it up again
+    monitor.ask(f"watch {turns:x} 8 rwp")
+    for _ in range(2):
+        assert machine.com2.wait(SECONDS, r"watch 0: pauses after \d+ hits"), machine.com2.text[start:]
+
+
+def steps(text):
+    """(CPU, RIP, bytes) of each step that was shown."""
+    return [(int(cpu), int(rip, 16), bytes.fromhex(code)) for cpu, rip, code in re.findall(r"^cpu(\d): code \w{4}:(\w+) 64-bit:(.*)$", text, re.MULTILINE)]
+
+
+def test_another_cpu_is_stepped(hung):
+    """CPU 1 goes round its loop, a turn of the variable each; the boot CPU stands still; a step of a running guest is refused."""
+    machine, monitor = hung
+    turns, spin = (number(machine.text, rf"hang: {name} at (\S+)") for name in ("turns", "spin"))
+    assert monitor.ask("step") == "error: the guest runs: stop comes first\n"
+    monitor.ask("stop")
+    still, before = monitor.ask("regs 0"), number(monitor.ask(f"x {turns:x}"), r": (\S+)")
+    done = steps(monitor.ask("step 12 1"))
+    assert len(done) == 12 and all(cpu == 1 and spin <= rip < spin + 64 for cpu, rip, _ in done)
+    loop = len({rip for _, rip, _ in done})
+    assert [rip for _, rip, _ in done[loop:]] == [rip for _, rip, _ in done[:12 - loop]], "no loop"
+    assert number(monitor.ask(f"x {turns:x}"), r": (\S+)") - before in (12 // loop, -(-12 // loop))
+    assert steps(monitor.ask("regs 1")) == done[-1:]
+    assert monitor.ask("regs 0") == still
+    for command, error in (("step 0", "1 to 1000"), ("step 1 7", "cpu7 is not there"), ("step x", "no number")):
+        answer = monitor.ask(command)
+        assert answer.startswith("error: ") and error in answer and answer.count("\n") == 1
+    monitor.ask("cont")
+    first, second = (number(monitor.ask(f"x {turns:x}"), r": (\S+)") for _ in range(2))
+    assert second > first, "it doesn't go on"
+
+
+def test_boot_cpu_is_stepped(directory):
+    """One instruction a step, also where the trap flag would be seen: PUSHF, POPF, CLI, STI, INT n, IRET, CPUID."""
+    config = Config(directory=directory, cpus=1, memory=128, ignore_bad_msrs=False, com2=True)
+    with harness.start(machines.guest_on_plinth("test=steps", "console=com2,own"), config) as machine:
+        monitor = Monitor(machine)
+        assert machine.wait(60, "= steps: stepping"), harness.tail(machine)
+        loop = number(subprocess.run(["nm", machines.GUEST.with_suffix(".elf")], capture_output=True, text=True, check=True).stdout,
+                      r"^(\S+) t steps_loop$")
+        monitor.ask("stop")
+        done = steps(monitor.ask("step 300"))
+        starts = [i for i, (_, rip, _) in enumerate(done) if rip == loop]
+        assert len(done) == 300 and {cpu for cpu, _, _ in done} == {0} and len(starts) > 1, "no turn in so many steps"
+        assert steps(monitor.ask(f"step {starts[-1] + starts[1] - starts[0] - 299}"))[-1][1] == loop
+        turn = [0, 1, 3, 4, 5, 6, 8, 9, 10, 12, 14, 15, 17, 19]  # the offsets of its instructions, INT n last
+        assert [rip - loop for _, rip, _ in steps(monitor.ask("step 13"))] == turn[1:]
+        registers = monitor.ask("regs")
+        flags = [number(registers, rf"{name} +(\S+)") & 0x300 for name in ("r8", "r9", "r10")]
+        assert flags == [0, 0x200, 0], registers
+        log = "".join(monitor.ask(command) for command in ("regs", "step"))
+        stub = steps(log)[1]
+        assert stub[2][0] == 0x6A or stub[2][0] == 0x68, "not the handler's first instruction"
+        stack = number(monitor.ask("regs"), r"rsp (\S+)")
+        assert number(monitor.ask(f"x {stack:x}"), r": (\S+)") == loop + 21, "not the return address"
+        named = subprocess.run([TOOLS / "plinth-disassemble"], input=log, capture_output=True, text=True, check=True).stdout
+        assert re.findall(r"64-bit:(?: \w\w)+    (.*)$", named, re.MULTILINE) == ["int $0x81", "push $0x0"]
+        monitor.machine.com2.write(b"reset\r")
+        assert machine.wait(60, "= steps: stepping"), "the machine didn't start again"
 
 
 def test_any_bytes_may_come(hung):
@@ -205,12 +280,22 @@ def test_trace(directory):
 
 
 def test_crash_ends_in_the_monitor(directory):
-    """on_crash=monitor: after the report of a triple fault one can still look around."""
-    config = Config(directory=directory, cpus=1, memory=128, ignore_bad_msrs=False, com2=True)
-    with harness.start(machines.guest_on_plinth("test=triple", "console=com2,own on_crash=monitor"), config) as machine:
+    """on_crash=monitor: after the report of a triple fault one can look around, on every CPU, and the guest stays stopped."""
+    config = Config(directory=directory, cpus=2, memory=128, ignore_bad_msrs=False, com2=True)
+    with harness.start(machines.guest_on_plinth("test=smp,triple", "console=com2,own on_crash=monitor"), config) as machine:
         monitor = Monitor(machine)
         assert machine.com2.wait(60, r"the guest has ended, the monitor goes on[^\n]*\nplinth> \x1b\[K$"), machine.com2.text
         assert "rip 0008:" in monitor.ask("regs")
         sent = monitor.ask("dump 100000 100")
         assert "dump: cpu 0 rip" in sent and "dump: end" in sent
+        assert monitor.ask("stop") == "stopped: 2 of 2 CPUs\n"
+        registers = monitor.ask("regs 1")
+        assert registers.startswith("cpu1: rip 0008:") and registers == monitor.ask("regs 1")
+        rip = number(registers, r"rip 0008:(\S+)")
+        code = re.search(r"^cpu1: code \S+ 64-bit:((?: \w\w){15})$", registers, re.MULTILINE)[1]
+        assert re.sub(r"\w+: ", "", monitor.ask(f"x/15xb {rip:x} 1")).split() == code.split()
         assert "is Plinth's block" in monitor.ask("xp 7c00000")
+        assert re.search(r"^error: CRASH on cpu0: VM exit \"TRIPLE_FAULT\"", monitor.ask("info log"), re.MULTILINE)
+        assert "error: unknown command" in monitor.ask("frobnicate") and "^C" in monitor.send(b"half\x03")
+        for command in ("cont", "step"):
+            assert monitor.ask(command).startswith("error: the guest has ended")

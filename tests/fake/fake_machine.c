@@ -22,6 +22,7 @@
 #include "tests/host/mtrr_model.h"
 #include "vmm/ap_start.h"
 #include "vmm/monitor.h"
+#include "vmm/monitor_step.h"
 #include "vmm/vmm.h"
 
 enum { POOL_PAGES = 600 };
@@ -209,6 +210,16 @@ void monitor_start(void)
 void monitor_poll(void)
 {
     vcpu_poll_in(POLL_MICROSECONDS);
+}
+
+void monitor_guest_ended(void)
+{
+}
+
+void monitor_step_exit(const struct vm_exit *exit, enum exit_action action)
+{
+    (void)exit, (void)action;
+    abort(); /* nobody steps */
 }
 
 void monitor_slow_work(struct cpu *cpu)

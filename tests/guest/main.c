@@ -45,6 +45,7 @@ static const struct test tests[] = {
     {"watch", test_watch, true},
     {"triple", test_triple, true},
     {"hang", test_hang, true},
+    {"steps", test_steps, true},
     {"uart", test_uart, true},
     {"chatter", test_chatter, true},
     {"bench", test_bench, true},

@@ -21,6 +21,28 @@ static noreturn void spin(void *unused)
         hang.turns++;
 }
 
+/* What a step by the trap flag must not be seen by, for who steps it. No interrupt may come in. */
+void test_steps(void)
+{
+    enum { PIC1_MASK = 0x21, PIC2_MASK = 0xa1, ALL = 0xff };
+
+    asm volatile("cli");
+    out8(PIC1_MASK, ALL);
+    out8(PIC2_MASK, ALL);
+    observe("stepping");
+    asm volatile("steps_loop:\n\t"
+                 "pushfq\n\tpopq %%r8\n\t"
+                 "sti\n\tnop\n\tpushfq\n\tpopq %%r9\n\t"
+                 "cli\n\tpushfq\n\tpopq %%r10\n\t"
+                 "pushq $2\n\tpopfq\n\t"
+                 "xorl %%eax, %%eax\n\tcpuid\n\t"
+                 "int $0x81\n\t"
+                 "jmp steps_loop"
+                 :
+                 :
+                 : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "cc", "memory");
+}
+
 void test_hang(void)
 {
     hang.random = rdtsc() * 0x9e3779b97f4a7c15;

@@ -61,5 +61,6 @@ void test_watch(void);
 void test_touch(void);
 void test_triple(void);
 void test_hang(void);
+void test_steps(void);
 void test_uart(void);
 void test_chatter(void);

@@ -54,7 +54,9 @@ static void formats_are_understood(void **state)
     refused("x/x4 0", "no format of a count");
     refused("x/4", "something is missing");
     assert_true(monitor_parse("watch 1000 8 wr", &command, &error) && command.values[2] == 3);
-    refused("watch 1000 8 q", "no rights (r, w, x)");
+    assert_true(monitor_parse("watch 1000 8 px", &command, &error) && command.values[2] == (4 | MONITOR_RIGHTS_PAUSE));
+    refused("watch 1000 8 q", "no rights (r, w, x; p to pause)");
+    refused("watch 1000 8 p", "no rights (r, w, x; p to pause)");
 }
 
 static void wrong_lines_say_what_is_wrong(void **state)
@@ -86,7 +88,7 @@ static void completion_finds_what_is_common(void **state)
     assert_true(monitor_complete("in", 2, &text, &more) > 5);
     assert_int_equal(more, 3);
     assert_memory_equal(text, "fo ", 3);
-    assert_int_equal(monitor_complete("info m", 6, &text, &more), 3);
+    assert_int_equal(monitor_complete("info m", 6, &text, &more), 4);
     assert_int_equal(more, 0);
     assert_int_equal(monitor_complete("stop", 4, &text, &more), 1);
     assert_int_equal(more, 0);
