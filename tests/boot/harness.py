@@ -6,7 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
-from lab import emulator, image
+from lab import emulator
 from lab.command import LabError, run
 from lab.machine import Config
 from lab.paths import BUILD
@@ -34,7 +34,7 @@ def symbol(name):
 
 def start(entry, config, name="bochs"):
     """Start a machine that boots the entry. To be used in a `with` block."""
-    config.iso = image.make_iso(entry, config.directory)
+    config.iso = emulator.make_iso(name, config, entry)
     return emulator.start(name, config)
 
 

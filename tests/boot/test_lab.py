@@ -157,7 +157,7 @@ def test_kvm_command(monkeypatch, tmp_path, firmware):
     words = emulator.show("kvm", config, 4555)
     for part in ("-machine q35", "-accel kvm", "-cpu host,+vmx", "port=4555 -serial chardev:console", "-gdb tcp:127.0.0.1:1234"):
         assert part in words
-    assert (f"readonly=on,file={qemu.OVMF_CODE}" in words) == (firmware == "uefi")
+    assert (f"readonly=on,file={qemu.OVMF['uefi'][0]}" in words) == (firmware == "uefi")
     monkeypatch.setattr(kvm, "trouble", lambda: "nested VMX is off")
     assert "-cpu host " in emulator.show("kvm", config, 4555)
 

@@ -1,16 +1,19 @@
 """A machine without VMX: the guest starts all the same, as GRUB itself would have started it."""
 
 import re
+import struct
 
 import pytest
 
 import harness
 import machines
-from lab import image, kernel, initramfs
+import screen
+from lab import image, initramfs, kernel, qemu
 from lab.machine import Config
 
 SECONDS = 120
 PROMPT = r"^/ # "
+VIDEO_TYPE_EFI = 0x70
 
 
 def start(directory, firmware, options="", more=""):
@@ -38,21 +41,43 @@ def ask(machine, command):
     return machine.text[begin:machine.seen]
 
 
-@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def told_of_screen(machine):
+    """(orig_video_isVGA, width, height) of the zero page that Linux was given (Documentation/x86/zero-page.rst, screen_info)."""
+    page = ask(machine, "hexdump -v -n 64 -e '64/1 \"%02x\" \"\\n\"' /sys/kernel/boot_params/data")
+    found = re.search(r"^[0-9a-f]{128}$", page, re.MULTILINE)
+    assert found, page
+    return struct.unpack_from("<B2xHH", bytes.fromhex(found[0]), 0x0F)
+
+
+def firmware_map(text):
+    """[(type, first byte, last byte)] of UEFI's memory map, as Linux prints it with efi=debug."""
+    lines = re.findall(r"efi: mem\d+: \[([^|\]]*?) *\|.*range=\[0x([0-9a-f]+)-0x([0-9a-f]+)\]", text)
+    return [(kind, int(first, 16), int(last, 16)) for kind, first, last in lines]
+
+
+@pytest.mark.parametrize("firmware", ["bios", "uefi", pytest.param("uefi32", marks=pytest.mark.full)])
 def test_native(firmware, directory):
-    """The reason, the loud line, Debian's prompt with all CPUs, all of the memory and both initrds; on UEFI the firmware's variables."""
-    with start(directory, firmware, more="efi=runtime") as machine:
+    """The reason, the loud line, Debian's prompt with all CPUs, all of the memory and both initrds; on UEFI its screen and variables."""
+    with start(directory, firmware, more="efi=runtime,debug") as machine:
         assert machine.wait(SECONDS, PROMPT), "no prompt"
         boot = machine.text
         assert "processor\t: 1" in ask(machine, "cat /proc/cpuinfo")
         assert "from the early initrd" in ask(machine, "cat /early"), "the initrds were not joined"
-        if firmware == "uefi":
+        if firmware != "bios":
+            width, height, _ = screen.read_ppm(qemu.screenshot(directory, "screen.ppm"))
+            assert told_of_screen(machine) == (VIDEO_TYPE_EFI, width, height)
             ask(machine, "insmod /modules/efivarfs.ko; mount -t efivarfs none /sys/firmware/efi/efivars")
+            assert f"\n{64 if firmware == 'uefi' else 32}\n" in ask(machine, "cat /sys/firmware/efi/fw_platform_size")
             assert "BootOrder-8be4df61-93ca-11d2-aa0d-00e098032b8c" in ask(machine, "ls /sys/firmware/efi/efivars")
         machine.write(b"poweroff -f\r")
         assert machine.wait_end(30), "the machine did not power off"
     assert re.search(r"^error: VT-x: this CPU has none", boot, re.MULTILINE)
+    assert re.search(r"^  used    found    all CPUs answer$", boot, re.MULTILINE), "no table"
     assert re.search(r"^warning: NATIVE: the guest starts on the bare machine, WITHOUT Plinth", boot, re.MULTILINE)
-    block = re.search(r"block at ([0-9a-f]+)", boot)[1]
-    assert not re.search(rf"BIOS-e820: \[mem 0x0*{block}-.*reserved", boot), "the block is still reserved"
-    assert ("efi: EFI v" in boot) == (firmware == "uefi")
+    block = re.search(r"block at ([0-9a-f]+), (\d+) KiB", boot)
+    assert not re.search(rf"BIOS-e820: \[mem 0x0*{block[1]}-.*reserved", boot), "the block is still reserved"
+    block_start = int(block[1], 16)
+    block_end = block_start + int(block[2]) * 1024
+    used = {kind for kind, first, last in firmware_map(boot) if first < block_end and block_start <= last}
+    assert bool(used) == (firmware != "bios") and used <= {"Conventional", "Loader Data"}, "the block lies where the firmware has something"
+    assert ("efi: EFI v" in boot) == (firmware != "bios")

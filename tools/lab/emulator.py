@@ -2,7 +2,7 @@
 
 import shlex
 
-from . import bochs, kvm, qemu
+from . import acpi_tables, bochs, image, kvm, qemu
 from .command import LabError
 
 # name: how to start a machine in it, and the command that does
@@ -34,6 +34,13 @@ def start(name, config):
 def show(name, config, port):
     """The command that start() would run, as for a shell, the serial port connected to a port of ours."""
     return shlex.join(map(str, COMMANDS[name](config, port)))
+
+
+def make_iso(name, config, entry):
+    """The machine's boot image, from an entry, with the tables that its firmware lacks."""
+    if name == "bochs" and config.firmware == "uefi":
+        entry = acpi_tables.given(entry, config.directory, config.cpus)
+    return image.make_iso(entry, config.directory, image.EFI32 if config.firmware == "uefi32" else image.EFI)
 
 
 def kernel_parameters(name, config):

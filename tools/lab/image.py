@@ -11,7 +11,7 @@ GRUB_MODULES = ("iso9660", "normal", "multiboot", "multiboot2", "linux", "acpi",
 BIOS_CORE = "boot/grub/eltorito.img"
 EFI_VOLUME = "boot/grub/efi.img"  # a FAT file system: UEFI firmware boots from nothing else
 EFI_VOLUME_KIB = 1440
-EFI_PROGRAM = "::/EFI/BOOT/BOOTX64.EFI"  # what firmware starts from removable media (UEFI 2.10, 3.5.1.1)
+EFI_FOLDER = "::/EFI/BOOT"  # what firmware starts from removable media lies here (UEFI 2.10, 3.5.1.1)
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,14 @@ class Firmware:
     grub_platform: str
     modules: tuple
     commands: str = ""  # GRUB's first commands
+    program: str = ""  # UEFI: its file's name
 
 
 BIOS = Firmware("i386-pc-eltorito", "i386-pc", ("biosdisk", "cmostest"))
 # GRUB begins on the FAT volume and must find the ISO around it. efi_gop gives what it loads a framebuffer.
-EFI = Firmware("x86_64-efi", "x86_64-efi", ("efi_gop", "search_fs_file"),
-               "search.file /boot/grub/grub.cfg root\nset prefix=($root)/boot/grub\n")
+EFI_COMMANDS = "search.file /boot/grub/grub.cfg root\nset prefix=($root)/boot/grub\n"
+EFI = Firmware("x86_64-efi", "x86_64-efi", ("efi_gop", "search_fs_file"), EFI_COMMANDS, "BOOTX64.EFI")
+EFI32 = Firmware("i386-efi", "i386-efi", ("efi_gop", "search_fs_file"), EFI_COMMANDS, "BOOTIA32.EFI")
 XORRISO_BOTH = ("-b", BIOS_CORE, "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table",
                 "-eltorito-alt-boot", "-e", EFI_VOLUME, "-no-emul-boot")
 
@@ -81,8 +83,8 @@ def quote(words):
     return " ".join(word if set(word) <= plain else "'" + word.replace("'", "'\\''") + "'" for word in words.split())
 
 
-def make_iso(entry, directory):
-    """Make `directory`/boot.iso, which boots on BIOS and UEFI, from an entry and return its path."""
+def make_iso(entry, directory, efi=EFI):
+    """Make `directory`/boot.iso, which boots on BIOS and UEFI (64-bit, or `efi`), from an entry and return its path."""
     tree = fresh_tree(directory / "iso")
     for name, source in entry.files.items():
         if not Path(source).is_file():
@@ -91,7 +93,7 @@ def make_iso(entry, directory):
         shutil.copyfile(source, tree / name)
     (tree / "boot/grub/grub.cfg").write_text("\n".join(entry.commands) + "\n")
     make_core_image(BIOS, tree / BIOS_CORE, directory)
-    make_efi_volume(tree / EFI_VOLUME, directory)
+    make_efi_volume(efi, tree / EFI_VOLUME, directory)
     iso = directory / "boot.iso"
     run("xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", iso, *XORRISO_BOTH, tree)
     return iso
@@ -117,10 +119,10 @@ def make_core_image(kind, target, directory):
     run("grub-mkimage", *words, *GRUB_MODULES, *kind.modules)
 
 
-def make_efi_volume(target, directory):
+def make_efi_volume(kind, target, directory):
     """The FAT file system with GRUB in the place where UEFI firmware looks for it."""
-    program = directory / "bootx64.efi"
-    make_core_image(EFI, program, directory)
+    program = directory / kind.program
+    make_core_image(kind, program, directory)
     run("mformat", "-C", "-i", target, "-f", EFI_VOLUME_KIB, "::")
-    run("mmd", "-i", target, "::/EFI", "::/EFI/BOOT")
-    run("mcopy", "-i", target, program, EFI_PROGRAM)
+    run("mmd", "-i", target, "::/EFI", EFI_FOLDER)
+    run("mcopy", "-i", target, program, EFI_FOLDER)

@@ -26,7 +26,7 @@ class Config:
     memory: int = 512  # MiB
     model: str = None  # the emulator's name for a CPU model
     ips: int = 50_000_000  # Bochs only: instructions per emulated second
-    firmware: str = "bios"  # or "uefi"; in Bochs its boot entry needs lab/acpi_tables.py then
+    firmware: str = "bios"  # or "uefi", in QEMU also "uefi32"; in Bochs its boot entry needs lab/acpi_tables.py then
     screen: bool = True  # QEMU only: a graphics card
     gdb: int = None  # QEMU only: the loopback port on which gdb may connect
     stopped: bool = False  # QEMU with gdb only: wait for it before the first instruction

@@ -11,8 +11,10 @@ from .command import LabError
 from .machine import Running, listen
 
 PROGRAM = "qemu-system-x86_64"
-OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
-OVMF_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+OVMF = {  # code and variables
+    "uefi": (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd")),
+    "uefi32": (Path("/usr/share/OVMF/OVMF32_CODE_4M.secboot.fd"), Path("/usr/share/OVMF/OVMF32_VARS_4M.fd")),
+}
 CONTROL = "qmp"  # the socket by which QEMU takes commands, in the machine's directory
 GDB_PORT = 1234  # QEMU's -s
 
@@ -55,7 +57,7 @@ def command_words(config, port, accelerator, model):
     """QEMU's command."""
     return [
         PROGRAM, "-nodefaults", "-no-reboot", "-display", "none", "-vga", "std" if config.screen else "none",
-        "-machine", "q35", "-accel", accelerator, "-cpu", model, "-smp", config.cpus, "-m", config.memory,
+        "-machine", "q35" if config.firmware != "uefi32" else "q35,smm=on", "-accel", accelerator, "-cpu", model, "-smp", config.cpus, "-m", config.memory,
         *firmware(config), *drive(config), *debugger(config),
         "-qmp", f"unix:{CONTROL},server=on,wait=off",
         "-chardev", f"socket,id=console,host=127.0.0.1,port={port}", "-serial", "chardev:console",
@@ -66,18 +68,23 @@ def firmware(config):
     """QEMU's own BIOS, or UEFI with variables of its own."""
     if config.firmware == "bios":
         return []
-    if not OVMF_CODE.exists():
-        raise LabError(f"{OVMF_CODE} is missing: run tools/setup")
+    code, empty = OVMF[config.firmware]
+    if not code.exists():
+        raise LabError(f"{code} is missing: run tools/setup")
     variables = config.directory / "efi-variables.fd"
-    shutil.copyfile(OVMF_VARIABLES, variables)
-    return ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF_CODE}", "-drive", f"if=pflash,format=raw,file={variables}"]
+    shutil.copyfile(empty, variables)
+    # Debian's 32-bit one was built for Secure Boot: only code in system management mode may write to the flash.
+    secure = ["-global", "driver=cfi.pflash01,property=secure,value=on"] if config.firmware == "uefi32" else []
+    return ["-drive", f"if=pflash,format=raw,readonly=on,file={code}", "-drive", f"if=pflash,format=raw,file={variables}", *secure]
 
 
 def drive(config):
-    """The machine's one drive."""
-    if config.disk:
-        return ["-drive", f"file={config.disk},format=raw,if=virtio"]
-    return ["-cdrom", config.iso, "-boot", "d"]
+    """What the machine boots from, and a disk beside it if it has both."""
+    disk = ["-drive", f"file={config.disk},format=raw,if=virtio"] if config.disk else []
+    if not config.iso:
+        return disk
+    # OVMF that is told what to boot finds nothing else.
+    return [*disk, "-cdrom", config.iso, *([] if config.disk else ["-boot", "d"])]
 
 
 def debugger(config):
