@@ -52,6 +52,12 @@ class Row:
         return int(self.machine.get("cpus", 2)) - len(self.disabled)
 
     @property
+    def cells(self):
+        """What the table says of the row itself."""
+        machine = ", ".join(f"{key}={value}" for key, value in self.machine.items())
+        return (self.name, f"{self.guest} {self.script}".strip(), machine, self.outcome)
+
+    @property
     def node(self):
         """The end of the node ID of the test that runs it."""
         return self.script if self.guest == "test" else f"test_full.py::test_matrix[{self.name}]"
@@ -96,9 +102,10 @@ def record(row, passed, note):
 
 
 def recorded(text):
-    """The document's table as {row's name: (result, date, note)}."""
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
-    return {line[0]: tuple(line[4:]) for line in lines if len(line) == len(HEADINGS)}
+    """The document's table as {row's name: (result, date, note)}, of rows that are still what they were when they ran."""
+    lines = [tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in text.splitlines() if line.startswith("| ")]
+    known = {line[:-3]: line[-3:] for line in lines if len(line) == len(HEADINGS)}
+    return {row.name: known[row.cells] for row in rows() if row.cells in known}
 
 
 def is_done(row):
@@ -109,7 +116,5 @@ def is_done(row):
 def table(results):
     """Markdown of {row's name: (result, date, note)}; what did not run says so."""
     lines = [HEADINGS, ("---",) * len(HEADINGS)]
-    for row in rows():
-        machine = ", ".join(f"{key}={value}" for key, value in row.machine.items())
-        lines.append((row.name, f"{row.guest} {row.script}".strip(), machine, row.outcome, *results.get(row.name, NOT_RUN)))
+    lines += [(*row.cells, *results.get(row.name, NOT_RUN)) for row in rows()]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

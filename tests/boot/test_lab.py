@@ -186,4 +186,7 @@ def test_matrix_table(tmp_path, monkeypatch):
     assert [line for line in before if line not in after] == [line for line in before if line.startswith("| boot-sector |")]
     assert before[:2] == ["Before.", ""] and before[-2:] == ["", "Behind."] and len(before) == len(matrix.rows()) + 6
     assert matrix.is_done(row) and not matrix.is_done(other)
+    changed = matrix.parse("cpus-3 debian:report cpus=3,memory=300 pass")
+    monkeypatch.setattr(matrix, "rows", lambda: [changed])
+    assert not matrix.is_done(changed), "another machine of the same name"
     assert re.search(r"^\| cpus-3 \| .* \| passed \| \d{4}-\d\d-\d\d \| a note \|$", "\n".join(after), re.MULTILINE)
