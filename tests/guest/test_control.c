@@ -73,12 +73,18 @@ static void try_cr0(void)
     try_control("cr0", RING3, MOV_CR0, cr0);
 }
 
+/* SMEP, SMAP: this kernel runs from pages that are open to CPL 3; LASS: in the lower half of the addresses. */
+static bool ends_this_kernel(unsigned bit)
+{
+    return bit == 20 || bit == 21 || (bit == 27 && cpuid(7, 1).eax & 1 << 6);
+}
+
 static void try_cr4(void)
 {
     uint64_t cr4 = read_cr4(), after;
 
     for (unsigned bit = 0; bit < 34; bit++)
-        if (bit == 20 || bit == 21) { /* SMEP, SMAP: this kernel runs from pages that are open to CPL 3 */
+        if (ends_this_kernel(bit)) {
             continue;
         } else if (bit == 13 || bit == 14) { /* VMXE, SMXE: hidden together with VMX and SMX */
             struct outcome outcome = write_outcome(RING0, MOV_CR4, cr4 | 1u << bit, &after);
