@@ -27,6 +27,7 @@
 #include "boot/steps.h"
 #include "guest/load.h"
 #include "lib/log.h"
+#include "lib/log_ring.h"
 #include "lib/options.h"
 #include "lib/string.h"
 #include "mm/ept_execute.h"
@@ -49,6 +50,7 @@ static struct error error;
 static uint64_t entry_tsc;
 static bool moved_in;             /* the block holds the running image */
 static struct memmap free_memory; /* RAM without what the firmware may still use */
+static struct range old_log;      /* physical; empty: none for the guest */
 static struct guest_source source;
 static struct guest_entry guest;
 
@@ -92,9 +94,9 @@ static void look_for_old_log(void)
     const uint64_t ring = block.range.start + ((uint64_t)log_ring() - (uint64_t)image_start);
     struct range busy[RAM_BUSY_MAX];
     unsigned count = ram_busy(&info, busy);
-    struct range place = old_log_save(&info, phys_map(ring, LOG_RING_BYTES), busy, count);
 
-    old_log_tell_guest(&info, place);
+    busy[count++] = block.range;
+    old_log = old_log_save(&info, phys_map(ring, sizeof(struct log_ring)), &free_memory, busy, count);
 }
 
 /* One table for each 512 GiB of RAM, or, without 1 GiB pages, for each GiB; what lies above RAM is small change. Where
@@ -202,10 +204,16 @@ static bool start_virtualization(void)
     return true;
 }
 
+static void describe_guest(void)
+{
+    guest_source_describe(&info, &free_memory, &source);
+    source.old_log = old_log;
+}
+
 /* Finds out about the guest's images and puts them where they run. */
 static bool load_guest(void)
 {
-    guest_source_describe(&info, &free_memory, &source);
+    describe_guest();
     source.block = block.range;
     return guest_load(&source, &guest, &error);
 }
@@ -226,7 +234,7 @@ static noreturn void start_natively(void)
         smp_reset(&acpi);
     }
     must(memmap_set(&info.memmap, block.range, MEMORY_RAM, &error));
-    guest_source_describe(&info, &free_memory, &source);
+    describe_guest();
     source.avoid[source.avoid_count++] = image_loaded();
     source.avoid[source.avoid_count++] = block.range;
     must(guest_load(&source, &guest, &error));
@@ -234,6 +242,7 @@ static noreturn void start_natively(void)
                                                "use GRUB's linux16 command"));
     console_flush();
     console_yield_screen();
+    log_ring_forget(log_ring()); /* its memory is the guest's from now on */
     native_start(&guest, moved_in ? block.range.start : load_base);
 }
 

@@ -1,6 +1,6 @@
 #include "boot/old_log.h"
 
-#include "lib/format.h"
+#include "guest/linux.h"
 #include "lib/log.h"
 #include "lib/options.h"
 #include "lib/string.h"
@@ -9,7 +9,6 @@
 enum { SHOWN_LINES = 6, SHOWN_BYTES = 16 * 1024, /* a report has some hundred rows */ COMMAND_LINE_MAX = 4096 };
 
 static char tail[SHOWN_BYTES];
-static char command_line[COMMAND_LINE_MAX]; /* the guest's, with the parameters */
 
 /* Rows of a report: they are in the log that the guest gets, here only what they are about is wanted. */
 static bool is_row(const char *line, size_t size)
@@ -53,12 +52,12 @@ static void make_printable(size_t length)
             tail[i] = '?';
 }
 
-static void print_tail(const void *ring)
+static void print_tail(const struct log_ring *ring, enum log_ring_state state)
 {
     const size_t length = log_ring_copy(ring, tail, sizeof(tail));
 
     make_printable(length);
-    log_info("The previous boot ended with:");
+    log_info("The previous boot ended with%s:", state == LOG_RING_WHOLE ? "" : " (its log has changed in part since)");
     for (size_t at = last_lines(length), size; at < length; at += size + 1) {
         size = line_size(at, length);
         if (!is_row(tail + at, size))
@@ -66,35 +65,33 @@ static void print_tail(const void *ring)
     }
 }
 
-struct range old_log_save(struct boot_info *info, const void *ring, const struct range *avoid, size_t avoid_count)
+static bool guest_is_linux(const struct boot_info *info)
 {
-    const struct range within = {MIB, 4 * GIB};
-    struct range place = {0, 0};
-    struct error error;
+    const struct range file = info->modules[0].range;
+    const void *kernel = info->module_count ? phys_map(file.start, range_size(file)) : NULL;
 
-    if (!ring || !log_ring_is_whole(ring))
-        return place;
-    print_tail(ring);
-    if (!options.ramoops ||
-        !memmap_find_high(&info->memmap, LOG_RING_BYTES, LOG_RING_BYTES, within, avoid, avoid_count, &place.start))
-        return (struct range){0, 0};
-    place.end = place.start + LOG_RING_BYTES;
-    if (!memmap_set(&info->memmap, place, MEMORY_RESERVED, &error))
-        return (struct range){0, 0};
-    memcpy(phys_map(place.start, LOG_RING_BYTES), ring, LOG_RING_BYTES);
-    return place;
+    return kernel && linux_recognise(kernel, range_size(file));
 }
 
-void old_log_tell_guest(struct boot_info *info, struct range place)
+struct range old_log_save(struct boot_info *info, const struct log_ring *ring, const struct memmap *free,
+                          const struct range *avoid, size_t avoid_count)
 {
-    size_t length;
+    const enum log_ring_state state = ring ? log_ring_check(ring) : LOG_RING_NONE;
+    const struct range none = {0, 0}, within = {MIB, 4 * GIB};
+    struct range place;
+    struct error error;
 
-    if (!range_size(place) || !info->module_count)
-        return;
-    length = format_text(command_line, sizeof(command_line),
-                         "%s ramoops.mem_address=0x%lx ramoops.mem_size=0x%x ramoops.console_size=0x%x "
-                         "ramoops.record_size=0 ramoops.ftrace_size=0 ramoops.pmsg_size=0",
-                         info->modules[0].string, place.start, LOG_RING_BYTES, LOG_RING_BYTES);
-    if (length < sizeof(command_line))
-        info->modules[0].string = command_line;
+    if (state == LOG_RING_NONE) {
+        log_info("Previous boot: memory holds no log of it");
+        return none;
+    }
+    print_tail(ring, state);
+    if (!options.ramoops || !guest_is_linux(info) ||
+        !memmap_find_high(free, LOG_RING_BYTES, LOG_RING_BYTES, within, avoid, avoid_count, &place.start))
+        return none;
+    place.end = place.start + LOG_RING_BYTES;
+    if (!memmap_set(&info->memmap, place, MEMORY_RESERVED, &error))
+        return none;
+    memcpy(phys_map(place.start, LOG_RING_BYTES), ring, LOG_RING_BYTES);
+    return place;
 }

@@ -32,20 +32,22 @@ unsigned ram_busy(const struct boot_info *info, struct range busy[RAM_BUSY_MAX])
 /*
  * The top of RAM below 4 GiB, twice what the modules take and a little more: there GRUB on BIOS has them, and all else
  * that it needs, before it moves them to where they belong, in the next boot too. So a log in a block that lies there
- * doesn't survive.
+ * doesn't survive. A power of two, so that the next boot's block is in the same place even with another kernel's files.
  */
 static struct range staging(const struct boot_info *info)
 {
     struct range range = {0, 0};
-    uint64_t size = MIB;
+    uint64_t size = MIB, power = MIB;
 
     for (unsigned i = 0; i < info->memmap.count; i++)
         if (info->memmap.entries[i].kind == MEMORY_RAM && info->memmap.entries[i].range.start < 4 * GIB)
             range.end = info->memmap.entries[i].range.end;
     for (unsigned i = 0; i < info->module_count; i++)
         size += 2 * range_size(info->modules[i].range);
+    while (power < size)
+        power *= 2;
     range.end = range.end < 4 * GIB ? range.end : 4 * GIB;
-    range.start = range.end > size ? range.end - size : 0;
+    range.start = range.end > power ? range.end - power : 0;
     return range;
 }
 

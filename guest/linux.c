@@ -2,6 +2,7 @@
 #include "guest/linux.h"
 
 #include "guest/bios.h"
+#include "guest/linux_command_line.h"
 #include "guest/linux_header.h"
 #include "guest/linux_initrds.h"
 #include "guest/linux_params.h"
@@ -99,7 +100,7 @@ bool linux_load(const struct guest_source *source, struct guest_entry *entry, st
 {
     const uint64_t size = range_size(source->kernel);
     struct mapped mapped = {.file = phys_map(source->kernel.start, size)};
-    struct guest_source joined = *source; /* with one initrd */
+    struct guest_source joined = *source; /* with one initrd, and the whole command line */
     struct linux_header header;
     struct linux_plan plan;
     struct bios_plan bios;
@@ -109,11 +110,13 @@ bool linux_load(const struct guest_source *source, struct guest_entry *entry, st
                     "module 1, the guest's kernel, is empty or not below 4 GiB: check the file that module2 names");
     if (!linux_recognise(mapped.file, size))
         return fail(error, "module 1 has no Linux setup header: check the file that module2 names");
-    if (!linux_header_check(mapped.file, size, &header, error) ||
-        !check_command_line(source->command_line, header.cmdline_size, error) ||
+    if (!linux_header_check(mapped.file, size, &header, error))
+        return false;
+    joined.command_line = linux_command_line(source, header.cmdline_size);
+    if (!check_command_line(joined.command_line, header.cmdline_size, error) ||
         !linux_initrds_place(source, &header, &joined.initrd, error) ||
-        !linux_place(&joined, &header, header.needs_setup ? linux_setup_size(source) : linux_params_size(source), &plan,
-                     error) ||
+        !linux_place(&joined, &header, header.needs_setup ? linux_setup_size(&joined) : linux_params_size(&joined),
+                     &plan, error) ||
         (header.needs_setup && !prepare_setup(&joined, &plan, &bios, error)) ||
         !map_all(&joined, &plan, &mapped, error))
         return false;

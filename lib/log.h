@@ -29,15 +29,9 @@ void log_set_console_level(enum log_level level);
 /* Copies the newest text of the ring, at most `size` bytes and not terminated; returns how many. */
 size_t log_copy(char *buffer, size_t size);
 
-/*
- * The ring as it lies in memory, LOG_RING_BYTES of it, in the layout of a zone of Linux's ramoops driver. One that an
- * earlier boot left may still be where it was: log_ring_is_whole() checks its header (not the text, which may be
- * anything), log_ring_copy() is log_copy() for it.
- */
-enum { LOG_RING_BYTES = 64 * 1024 };
-const void *log_ring(void);
-bool log_ring_is_whole(const void *bytes);
-size_t log_ring_copy(const void *bytes, char *buffer, size_t size);
+/* The ring itself (lib/log_ring.h), for what becomes of it after a reset. Boot only. */
+struct log_ring;
+struct log_ring *log_ring(void);
 
 /* Given by the program that links lib: writes to every console that takes this level. Bounded in time. */
 void console_write(enum log_level level, const char *text, size_t length);

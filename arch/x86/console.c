@@ -1,7 +1,11 @@
 /* Where log lines go: the serial line, and the screen until the guest has it. */
 #include "arch/x86/console.h"
 
+#include "arch/x86/instr.h"
 #include "arch/x86/serial.h"
+#include "lib/log_ring.h"
+
+enum { CACHE_LINE = 64 }; /* smaller than a CPU's own is right too */
 
 static enum log_level serial_takes = LOG_INFO, screen_takes = LOG_INFO;
 static struct screen screen;
@@ -53,6 +57,15 @@ void console_write(enum log_level level, const char *text, size_t length)
         serial_write(text, length);
     if (screen_is_ours && level <= screen_takes)
         screen_write(&screen, text, length);
+}
+
+/* A reset need not write caches back. Every CPU with long mode has CLFLUSH. */
+void log_write_back(const void *start, size_t length)
+{
+    const uint64_t first = ALIGN_DOWN((uint64_t)start, CACHE_LINE);
+
+    for (uint64_t line = first; line < (uint64_t)start + length; line += CACHE_LINE)
+        clflush((const void *)line);
 }
 
 void console_flush(void)

@@ -159,6 +159,12 @@ static inline void invlpg(const void *address)
     asm volatile("invlpg (%0)" : : "r"(address) : "memory");
 }
 
+/* Writes the cache line with this byte back to memory, and drops it from all caches. */
+static inline void clflush(const volatile void *address)
+{
+    asm volatile("clflush (%0)" : : "r"(address) : "memory");
+}
+
 static inline void wbinvd(void)
 {
     asm volatile("wbinvd" : : : "memory");

@@ -64,7 +64,6 @@ void machine_reset(void)
 {
     struct descriptor_pointer nothing = {0, 0};
 
-    wbinvd(); /* a reset may drop what caches hold of the log */
     if (reset_port) {
         outb(reset_port, reset_value);
         wait_a_little();

@@ -7,7 +7,7 @@ from pathlib import Path
 from .command import LabError, run
 
 GRUB_DIRECTORY = Path("/usr/lib/grub")
-GRUB_MODULES = ("iso9660", "normal", "multiboot", "multiboot2", "linux", "acpi", "echo", "test", "memrw", "rdmsr", "serial")
+GRUB_MODULES = ("iso9660", "normal", "multiboot", "multiboot2", "linux", "acpi", "echo", "test", "memrw", "rdmsr", "serial", "iorw")
 BIOS_CORE = "boot/grub/eltorito.img"
 EFI_VOLUME = "boot/grub/efi.img"  # a FAT file system: UEFI firmware boots from nothing else
 EFI_VOLUME_KIB = 1440
@@ -25,7 +25,7 @@ class Firmware:
     program: str = ""  # UEFI: its file's name
 
 
-BIOS = Firmware("i386-pc-eltorito", "i386-pc", ("biosdisk", "cmostest"))
+BIOS = Firmware("i386-pc-eltorito", "i386-pc", ("biosdisk",))
 # GRUB begins on the FAT volume and must find the ISO around it. efi_gop gives what it loads a framebuffer.
 EFI_COMMANDS = "search.file /boot/grub/grub.cfg root\nset prefix=($root)/boot/grub\n"
 EFI = Firmware("x86_64-efi", "x86_64-efi", ("efi_gop", "search_fs_file"), EFI_COMMANDS, "BOOTX64.EFI")
