@@ -3,6 +3,7 @@
 
 #include "guest/bios_resident.h"
 #include "guest/boot_params.h"
+#include "guest/flat_gdt.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mm/phys.h"
@@ -24,7 +25,7 @@ struct resident_parameters {
     uint32_t old_int15;
     uint16_t extended_kib, below_16_kib, above_16_64k; /* answers to AH=88H, and AX=E801H in AX and BX */
     uint16_t map_count, map_offset;                    /* answers to AX=E820H */
-    uint16_t int15;                                    /* offset of the handler */
+    uint16_t int15, entry32, gdt;                      /* offsets of what lies in the code */
     uint16_t setup_segment, setup_stack;               /* set-up code to jump to; 0: the boot sector */
     uint8_t drive, serial;
 } packed;
@@ -124,7 +125,23 @@ static void fill_parameters(const struct guest_source *source, const struct bios
     parameters->serial = source->serial;
 }
 
-static void write_resident(const struct guest_source *source, const struct bios_plan *plan, uint8_t *at)
+/* Without Plinth the guest is entered in protected mode: guest/bios_resident.S, enter_real. */
+static void fill_entry(const struct bios_plan *plan, const struct resident_parameters *parameters,
+                       struct guest_entry *entry)
+{
+    const uint32_t start = (uint32_t)plan->place.start;
+
+    entry->real_mode_page = (uint8_t)(start / PAGE_SIZE);
+    entry->eip = start + parameters->entry32;
+    entry->ebx = start;
+    entry->gdt_base = start + parameters->gdt;
+    entry->gdt_limit = RESIDENT_GDT_LIMIT;
+    entry->code_selector = FLAT_CODE;
+    entry->data_selector = FLAT_DATA;
+}
+
+static void write_resident(const struct guest_source *source, const struct bios_plan *plan, uint8_t *at,
+                           struct guest_entry *entry)
 {
     const uint16_t base_memory = (uint16_t)(plan->place.start / KIB);
     struct resident_parameters parameters;
@@ -134,14 +151,15 @@ static void write_resident(const struct guest_source *source, const struct bios_
     memcpy(at, source->resident, source->resident_size);
     memcpy(&parameters, at + RESIDENT_PARAMETERS, sizeof parameters);
     fill_parameters(source, plan, &parameters);
+    fill_entry(plan, &parameters, entry);
     vector15 = (uint32_t)(plan->place.start >> 4) << 16 | parameters.int15;
     memcpy(at + RESIDENT_PARAMETERS, &parameters, sizeof parameters);
     for (unsigned i = 0; i < map.count; i++) {
         /* enum memory_kind has e820's own numbers */
-        const struct e820_entry entry = {map.entries[i].range.start, range_size(map.entries[i].range),
-                                         (uint32_t)map.entries[i].kind};
+        const struct e820_entry row = {map.entries[i].range.start, range_size(map.entries[i].range),
+                                       (uint32_t)map.entries[i].kind};
 
-        memcpy(at + plan->map_offset + i * sizeof entry, &entry, sizeof entry);
+        memcpy(at + plan->map_offset + i * sizeof row, &row, sizeof row);
     }
     low_write(VECTOR_15, &vector15, sizeof vector15);
     low_write(BDA_BASE_MEMORY, &base_memory, sizeof base_memory);
@@ -157,8 +175,7 @@ bool bios_prepare(const struct guest_source *source, struct bios_plan *plan, str
 
 void bios_write(const struct guest_source *source, const struct bios_plan *plan, struct guest_entry *entry)
 {
-    write_resident(source, plan, phys_map(plan->place.start, range_size(plan->place)));
-    entry->real_mode_page = (uint8_t)(plan->place.start / PAGE_SIZE);
+    write_resident(source, plan, phys_map(plan->place.start, range_size(plan->place)), entry);
     log_info("Guest: it starts in real mode; INT 15H answers at %#lx, base memory is %lu KiB now", plan->place.start,
              plan->place.start / KIB);
 }

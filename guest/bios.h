@@ -20,7 +20,8 @@ must_check bool bios_prepare(const struct guest_source *source, struct bios_plan
 
 /*
  * Puts source->resident there, lowers 40:13, lets INT 15H lead there, so that the guest learns from the firmware's own
- * calls that it and the block are reserved, and sets entry->real_mode_page.
+ * calls that it and the block are reserved, and fills *entry but for the last three fields: real mode, or, for a start
+ * on the bare machine, the protected mode from which the code goes there.
  */
 void bios_write(const struct guest_source *source, const struct bios_plan *plan, struct guest_entry *entry);
 

@@ -1,6 +1,7 @@
 /*
  * Real-mode code that stays in low memory under a guest that uses the firmware's services. It is data to Plinth: guest/bios.c
- * copies it to a page of its own, fills in the parameters and has the guest start at its first byte, CS:0. It loads the
+ * copies it to a page of its own, fills in the parameters and has the guest start at its first byte, CS:0 (or, on the
+ * bare machine, at enter_real, which comes there). It loads the
  * disk's boot sector, or jumps to a kernel's set-up code; afterwards only INT 15H leads here: the calls that tell about
  * memory get an answer in which Plinth's block is reserved, all others go on to the firmware.
  */
@@ -22,7 +23,7 @@ bios_resident_start:
     .org bios_resident_start + RESIDENT_PARAMETERS
     .long 0 /* RESIDENT_OLD_INT15 and so on */
     .short 0, 0, 0, 0, 0
-    .short int15 - bios_resident_start
+    .short int15 - bios_resident_start, enter_real - bios_resident_start, gdt - bios_resident_start
     .short 0, 0
     .byte 0, 0
 
@@ -121,6 +122,43 @@ unreadable:
     .asciz "error: Guest: the firmware can't read the boot sector of the disk that chainload names: check the disk\r\n"
 unbootable:
     .asciz "error: Guest: the disk that chainload names has no boot sector (no AA55 at its end): name another disk\r\n"
+
+/*
+ * From 32-bit protected mode, on the GDT below, with EBX this code's address, to real mode (SDM vol. 3, 9.9.2 "Switching
+ * Back to Real-Address Mode"): by way of a 16-bit code segment that begins here, so that clearing PE changes nothing.
+ */
+    .code32
+enter_real:
+    movl %ebx, %eax
+    orl %eax, AT(gdt) + RESIDENT_CODE16 + 2(%ebx) /* bits 23:0 of its base */
+    shrl $4, %eax
+    movw %ax, AT(real_start) + 2(%ebx)
+    ljmp $RESIDENT_CODE16, $AT(1f)
+    .code16
+1:  movw $RESIDENT_DATA16, %ax
+    movw %ax, %ds
+    movw %ax, %es
+    movw %ax, %fs
+    movw %ax, %gs
+    movw %ax, %ss
+    lidtw %cs:AT(real_idt)
+    movl %cr0, %eax
+    andb $~1, %al /* PE */
+    movl %eax, %cr0
+    ljmpw *%cs:AT(real_start)
+
+    .balign 8
+gdt: /* 3.4.5 "Segment Descriptors" */
+    .quad 0
+    .quad 0x00009b000000ffff /* RESIDENT_CODE16: base as above, 64 KiB */
+    .quad 0x00cf9b000000ffff /* FLAT_CODE */
+    .quad 0x00cf93000000ffff /* FLAT_DATA */
+    .quad 0x000093000000ffff /* RESIDENT_DATA16: from 0, 64 KiB */
+real_idt:
+    .short 0x3ff
+    .long 0
+real_start:
+    .short AT(start), 0
 
 /* INT 15H. Only the calls with which an operating system asks for the size of memory. */
 int15:

@@ -60,7 +60,7 @@ struct guest_entry {
     uint32_t gdt_base; /* physical address of the guest's GDT */
     uint16_t gdt_limit;
     uint16_t code_selector, data_selector;
-    uint8_t real_mode_page; /* not 0: it starts instead in real mode, as a SIPI with this vector starts a CPU */
+    uint8_t real_mode_page; /* not 0: on Plinth it starts in real mode, as a SIPI with this vector starts a CPU */
     /* For messages and checks: where the images are now; an empty range if there is none. */
     struct range kernel, initrd, parameters;
 };

@@ -41,34 +41,40 @@ def memory(text):
     return [tuple(int(word, 16) for word in line) for line in re.findall(r"^~ E820 (\w+) (\w+) type (\w+)", text, re.MULTILINE)]
 
 
-def test_boot_sector(directory):
-    """INT 10H, 12H, 13H, 15H and 1AH work, timer interrupts come, and what INT 15H tells of memory lacks Plinth's block."""
+@pytest.mark.parametrize("native", [False, pytest.param(True, marks=pytest.mark.full)], ids=("plinth", "native"))
+def test_boot_sector(native, directory):
+    """INT 10H, 12H, 13H, 15H and 1AH work, timer interrupts come, and what INT 15H tells of memory lacks Plinth's block. Natively
+    it doesn't."""
     program = SECTOR.read_bytes()
     config = Config(directory=directory / "bare", disk=sector_disk(directory / "bare/disk.img", program), memory=64)
     with emulator.start("bochs", config) as machine:
         bare = ended(machine, 30)
-    with chainload(directory, sector_disk(directory / "disk.img", program), memory=64) as machine:
+    options = "chainload=hd0 fallback=" + ("always" if native else "never")
+    with chainload(directory, sector_disk(directory / "disk.img", program), options, memory=64) as machine:
         text = ended(machine, 30)
+    assert ("NATIVE" in text) == native
     expected, observed = ([line for line in log.splitlines() if line.startswith("= ")] for log in (bare, text))
     sizes = r"^= INT 15H 88H"  # up to the block
     difference = [line for line in difflib.unified_diff(expected, observed, "bare", "Plinth", lineterm="", n=0)
                   if not re.match(sizes, line[1:])][2:]
     assert not [line for line in difference if line[0] in "+-"], "\n".join(difference)
     assert "= end" in observed
-    check_memory(bare, text)
+    check_memory(bare, text, native)
 
 
-def check_memory(bare, text):
-    """E820 has block and resident code reserved, the rest as before; the other calls agree with it."""
+def check_memory(bare, text, native):
+    """E820 has block (not natively) and resident code reserved, the rest as before; the other calls agree with it."""
     start, size = int(re.search(r"block at ([0-9a-f]+)", text)[1], 16), int(re.search(r"block at \S+ (\d+) KiB", text)[1]) << 10
     resident = int(re.search(r"INT 15H answers at 0x([0-9a-f]+)", text)[1], 16)
     entries = memory(text)
-    assert (start, size, 2) in entries
+    assert ((start, size, 2) in entries) != native
     assert [entry for entry in entries if entry[0] == resident and entry[2] == 2]
     ram, ram_before = (sum(size for _, size, kind in memory(log) if kind == 1) for log in (text, bare))
-    assert ram_before - ram == size + 0x1000
+    assert ram_before - ram == (0 if native else size) + 0x1000
     value = {name: int(found, 16) for name, found in re.findall(r"^[=~] (INT 12H|40:13|INT 15H \w+(?: BX)?) (\w{4})", text, re.MULTILINE)}
     assert value["INT 12H"] == value["40:13"] == resident >> 10
+    if native:
+        return
     assert value["INT 15H 88H"] == min((start >> 10) - 1024, 63 << 10)
     assert value["INT 15H E801H BX"] == (start - (16 << 20)) >> 16
 

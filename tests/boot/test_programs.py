@@ -12,9 +12,9 @@ from lab.machine import Config
 from lab.paths import BUILD
 
 
-def on_plinth(directory, modules, **fields):
+def on_plinth(directory, modules, options="", **fields):
     """A machine with Plinth and its modules; to be used in a `with` block."""
-    return harness.start(image.plinth_entry(harness.PLINTH, "", modules), Config(directory=directory, **fields))
+    return harness.start(image.plinth_entry(harness.PLINTH, options, modules), Config(directory=directory, **fields))
 
 
 MORE = [pytest.param(case, marks=pytest.mark.full) for case in cases.PROTOCOL_MORE]
@@ -60,16 +60,17 @@ def test_memory_tester(directory, program):
 
 
 @pytest.mark.full
-def test_network_boot_loader(directory):
+@pytest.mark.parametrize("options", ["", "fallback=always"], ids=["plinth", "native"])
+def test_network_boot_loader(options, directory):
     """iPXE has no 32-bit entry: its real-mode code runs and unpacks itself below its initrd, not onto the block. Without a network card
     it goes back to the firmware by INT 18H."""
     file = debian.unpack("ipxe", BUILD / "ipxe") / "boot/ipxe.lkrn"
     script = directory / "script.ipxe"
     script.write_text("#!ipxe\nexit 0\n")
-    with on_plinth(directory, [(file, ""), (script, "")], memory=64, cpus=1) as machine:
+    with on_plinth(directory, [(file, ""), (script, "")], options, memory=64, cpus=1) as machine:
         assert machine.wait(60, r"Guest: it starts in real mode"), harness.tail(machine)
         assert machine.wait_end(60), harness.tail(machine)
         text = machine.text
-    assert "Guest: entered" in text
+    assert ("Guest: entered" in text) == (not options) and ("NATIVE" in text) == bool(options)
     assert "Plinth's block at" in text and "writes to Plinth's block" not in text
     assert "No bootable device" in (bochs.trouble(directory) or "")

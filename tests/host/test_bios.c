@@ -5,7 +5,14 @@
 #include "guest/bios_resident.h"
 #include "guest/load.h"
 
-enum { LOW_SIZE = 0xa0000, RESIDENT_SIZE = 700, HANDLER = 0x1b0, OLD_VECTOR = 0xf000e987 };
+enum {
+    LOW_SIZE = 0xa0000,
+    RESIDENT_SIZE = 700,
+    HANDLER = 0x1b0,
+    ENTRY32 = 0x123,
+    GDT = 0x210,
+    OLD_VECTOR = 0xf000e987
+};
 
 static uint8_t *low;
 static struct memmap map;
@@ -47,6 +54,7 @@ static void machine_make(void)
     memset(resident, 0x90, sizeof resident);
     resident[RESIDENT_INT15] = HANDLER & 0xff;
     resident[RESIDENT_INT15 + 1] = HANDLER >> 8;
+    memcpy(resident + RESIDENT_ENTRY32, (uint16_t[]){ENTRY32, GDT}, 4);
     map.count = 0;
     add(0, 0x9fc00, MEMORY_RAM);
     add(0x9fc00, 0xa0000, MEMORY_RESERVED);
@@ -85,6 +93,9 @@ static void check_map(uint64_t at, uint64_t place, uint64_t place_end)
 static void check_place(uint64_t place, uint64_t end)
 {
     assert_int_equal(entry.real_mode_page, place >> 12);
+    assert_int_equal(entry.eip, place + ENTRY32);
+    assert_int_equal(entry.ebx, place);
+    assert_int_equal(entry.gdt_base, place + GDT);
     assert_int_equal(get(0x413, 2), place / 1024);
     assert_int_equal(get(0x15 * 4, 4), place >> 4 << 16 | HANDLER);
     assert_int_equal(get(place + RESIDENT_OLD_INT15, 4), OLD_VECTOR);
