@@ -16,6 +16,7 @@ enum { BACKTRACE_MAX = 16 };
 
 extern const uint8_t text_start[], text_end[], symbols_start[], symbols_end[];
 
+static char cause[LOG_LINE_MAX];
 static uint32_t crashing; /* 1 + index of the CPU that reports */
 
 bool crash_in_progress(void)
@@ -33,6 +34,7 @@ static void stop_others(void)
 
 static noreturn void finish(void)
 {
+    log_error("end of the report: %s", cause); /* all that a screen of 25 rows shows of it, beside the last fields */
     switch (options.on_crash) {
     case ON_CRASH_RESET:
         log_error("on_crash=reset: resetting the machine");
@@ -111,15 +113,14 @@ static void report_caller(const uint64_t *frame)
 
 noinline void crash(const char *format, ...)
 {
-    char text[LOG_LINE_MAX];
     va_list args;
 
     claim();
     stop_others();
     va_start(args, format);
-    vformat_text(text, sizeof(text), format, args);
+    vformat_text(cause, sizeof(cause), format, args);
     va_end(args);
-    log_error("CRASH on cpu%u: %s", cpu_index(), text);
+    log_error("CRASH on cpu%u: %s", cpu_index(), cause);
     report_caller(__builtin_frame_address(0));
     finish();
 }
@@ -128,8 +129,9 @@ void crash_exception(const struct exception_frame *f)
 {
     claim();
     stop_others();
-    log_error("CRASH on cpu%u: exception %lu in Plinth itself, error code %lx, at %lx", cpu_index(), f->vector,
-              f->error_code, f->rip);
+    format_text(cause, sizeof(cause), "exception %lu in Plinth itself, error code %lx, at %lx", f->vector,
+                f->error_code, f->rip);
+    log_error("CRASH on cpu%u: %s", cpu_index(), cause);
     log_error("  rax %016lx rbx %016lx rcx %016lx rdx %016lx", f->rax, f->rbx, f->rcx, f->rdx);
     log_error("  rsi %016lx rdi %016lx rbp %016lx rsp %016lx", f->rsi, f->rdi, f->rbp, f->rsp);
     log_error("  r8  %016lx r9  %016lx r10 %016lx r11 %016lx", f->r8, f->r9, f->r10, f->r11);

@@ -9,7 +9,7 @@ from pathlib import Path
 from lab import emulator
 from lab.command import LabError, run
 from lab.machine import Config
-from lab.paths import BUILD
+from lab.paths import BUILD, ROOT
 
 ARTIFACTS = Path(os.environ.get("PLINTH_TEST_ARTIFACTS", BUILD / "test"))
 PLINTH = ARTIFACTS / "plinth.elf"  # a copy, so that a `make` during the tests doesn't change what they test
@@ -30,6 +30,13 @@ def symbol(name):
     if not found:
         raise LabError(f"{PLINTH} has no symbol {name}")
     return int(found[1], 16)
+
+
+def planted(name):
+    """An image of Plinth with a fault planted in it, made when it is first wanted (tests/boot/boot.mk)."""
+    elf = BUILD / f"planted/{name}.elf"
+    run("make", "-s", "-C", ROOT, elf.relative_to(ROOT))
+    return elf
 
 
 def start(entry, config, name="bochs"):

@@ -70,6 +70,16 @@ def cell(pixels, width, left, top):
     return tuple(rows)
 
 
+TEXT_MEMORY, TEXT_COLUMNS, TEXT_ROWS = 0xB8000, 80, 25  # EGA text: a character and its colours for each cell
+
+
+def text_mode(memory):
+    """The lines of a screen in text mode, from what its memory holds."""
+    characters = memory[0:2 * TEXT_COLUMNS * TEXT_ROWS:2].decode("cp437")
+    rows = (characters[at:at + TEXT_COLUMNS] for at in range(0, len(characters), TEXT_COLUMNS))
+    return "".join(row if not row.endswith(" ") else row.rstrip() + "\n" for row in rows)
+
+
 def read(path):
     """The screen's lines; a character that the font lacks is shown as U+FFFD. A line that was wrapped is put together again."""
     width, height, pixels = read_png(path) if path.suffix == ".png" else read_ppm(path)

@@ -1,7 +1,6 @@
 """The built-in test guest (tests/guest): what it observes on Plinth is what it observes on the bare machine."""
 
 import re
-import subprocess
 
 import pytest
 
@@ -10,7 +9,6 @@ import harness
 import machines
 from lab import image
 from lab.machine import Config
-from lab.paths import BUILD, ROOT
 
 
 @pytest.mark.parametrize("case", cases.GUEST, ids=lambda case: case.name)
@@ -104,8 +102,7 @@ def test_crash_stops_every_cpu(directory):
 @pytest.mark.parametrize("case", cases.PLANTED, ids=lambda case: case.field)
 def test_failed_entry_names_the_field(case, directory):
     """The CPU says only that an entry failed: the report names the field and the rule, and just that one."""
-    elf = BUILD / f"planted/{case.field}-{case.value}.elf"
-    subprocess.run(["make", "-s", elf.relative_to(ROOT)], cwd=ROOT, check=True)
+    elf = harness.planted(f"{case.field}-{case.value}")
     entry = image.plinth_entry(elf, f"{machines.PASSTHROUGH} on_crash=halt", [(machines.GUEST, "test=boot")])
     config = Config(directory=directory, cpus=1, memory=128, ignore_bad_msrs=False)
     with harness.start(entry, config) as machine:

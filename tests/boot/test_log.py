@@ -29,13 +29,14 @@ def test_log_survives_a_reset(firmware, directory):
     with harness.start(entry, Config(directory=directory, firmware=firmware), "qemu") as machine:
         assert machine.wait(60, NONE), "a log in memory that was never used"
         assert machine.wait(10, "Plinth stops here"), harness.tail(machine)
-        qemu.command(directory, "set-action", reboot="reset")
+        qemu.command(directory, "set-action", reboot="reset", shutdown="pause")
         qemu.command(directory, "system_reset")
         assert machine.wait(60, r"^The previous boot ended with:\n(  \| .*\n)*  \| error: Plinth stops here"), harness.tail(machine)
         begin = machine.seen
         assert machine.wait(120, "^pstore-end"), "the second boot did not end"
         second = machine.text[begin:]
         qemu.command(directory, "system_reset")
+        qemu.command(directory, "cont")  # it may have been off already
         assert machine.wait(60, NONE), harness.tail(machine)
     report = second.split("pstore-begin")[1].split("pstore-end")[0]
     assert re.search(r"^Plinth \d+\.\d+, loaded by GRUB", report, re.MULTILINE), report

@@ -1,5 +1,6 @@
-"""A machine without VMX: the guest starts all the same, as GRUB itself would have started it."""
+"""Where Plinth can't run, or shan't: the guest starts all the same, as GRUB itself would have started it."""
 
+import difflib
 import re
 import struct
 
@@ -81,3 +82,45 @@ def test_native(firmware, directory):
     used = {kind for kind, first, last in firmware_map(boot) if first < block_end and block_start <= last}
     assert bool(used) == (firmware != "bios") and used <= {"Conventional", "Loader Data"}, "the block lies where the firmware has something"
     assert ("efi: EFI v" in boot) == (firmware != "bios")
+
+
+def lines(entry, config, emulator, pattern):
+    """What a program says on the console to its end: the lines that begin so."""
+    with harness.start(entry, config, emulator) as machine:
+        assert machine.wait(SECONDS, r"^= (end|guest: .* skipped)\n"), f"no end:\n{harness.tail(machine)}"
+        text = machine.text
+    assert ("Plinth" in text) == ("NATIVE" in text), "not started natively"
+    return [line for line in text.splitlines() if re.match(pattern, line)]
+
+
+def check_same(expected, observed):
+    """Nothing may differ."""
+    assert expected
+    assert not list(difflib.unified_diff(expected, observed, "bare", "native", lineterm="", n=0))
+
+
+@pytest.mark.parametrize("how, cpus", [
+    ("failure", 2), *(pytest.param(how, cpus, marks=pytest.mark.full) for how, cpus in (("failure", 1), ("always", 2), ("always", 1)))])
+def test_native_although_vmx(how, cpus, directory):
+    """A machine with VMX, given up after VMXON on all CPUs, or before (then IA32_FEATURE_CONTROL is still unlocked, as the firmware
+    left it): for the test guest it is the bare machine. In VMX operation its VMX instructions would do otherwise, INITs be dropped."""
+    (directory / "bare").mkdir()
+    bios = machines.feature_control(directory, 0) if how == "always" else None
+    bare, native = (Config(directory=at, cpus=cpus, memory=128, ignore_bad_msrs=False, bios=bios) for at in (directory / "bare", directory))
+    words, pattern = "test=boot,smp,vmx,msr,control,x2apic", r"= |~ feature control|~ .*feature control:"
+    plinth = harness.planted("no-start") if how == "failure" else harness.PLINTH
+    entry = image.plinth_entry(plinth, "" if how == "failure" else "fallback=always", [(machines.GUEST, words)])
+    expected = lines(machines.guest_bare(words), bare, "bochs", pattern)
+    assert [line for line in expected if "feature control: " in line]
+    check_same(expected, lines(entry, native, "bochs", pattern))
+    assert how == "always" or f"planted: cpu{cpus - 1} fails after VMXON" in (directory / "console.log").read_text()
+
+
+def test_native_multiboot(directory):
+    """A multiboot kernel says of the start what it says when GRUB starts it, and has all of the RAM. The screen is what GRUB has made
+    of it for Plinth."""
+    bare, native = (Config(directory=at, memory=128) for at in (directory / "bare", directory))
+    kernel = "multiboot2-relocatable"
+    pattern = r"= (?!  (type|address|pitch|width|height|depth) )|~ RAM "
+    expected = lines(machines.multiboot_bare(directory / "bare", kernel), bare, "qemu", pattern)
+    check_same(expected, lines(machines.multiboot_on_plinth(directory, kernel), native, "qemu", pattern))

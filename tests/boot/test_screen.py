@@ -1,6 +1,7 @@
 """Without a serial line Plinth is read on the screen."""
 
 import re
+import signal
 import time
 
 import pytest
@@ -9,7 +10,8 @@ import cases
 import harness
 import machines
 import screen
-from lab import qemu
+from lab import image, qemu
+from lab.machine import Config
 from lab.paths import ROOT
 
 SECONDS = 60
@@ -50,3 +52,33 @@ def test_screen(firmware, directory):
     assert re.search(cases.STOPPED, text), text
     assert "VT-x" not in machine.text
     assert words(screen.read(ROOT / "docs/screen.png")) == words(text), f"docs/screen.png is out of date: copy {picture} there"
+
+
+def test_crash_on_a_framebuffer(directory):
+    """A fault of Plinth's own after the screen was given up, on a machine without COM1: the report is drawn all the same."""
+    entry = image.plinth_entry(harness.planted("crash"), "on_crash=halt", [(machines.GUEST, "")])
+    with harness.start(entry, Config(directory=directory, firmware="uefi", com1=False), "qemu"):
+        text = wait_for_screen(directory, "halted; reset the machine")
+    assert text.startswith("error: CRASH on cpu0: exception 6 in Plinth itself"), "not on a screen of its own:\n" + text
+    assert re.search(r"^error:   rax [0-9a-f]{16} rbx", text, re.MULTILINE), text
+    assert "the screen is the guest's" not in text
+
+
+@pytest.mark.full  # it waits for a time in which all is over
+def test_crash_in_text_mode(directory):
+    """The same with a guest that runs, in Bochs: of the long report the screen keeps the end, and that says what it was."""
+    debugger = (f"lb {harness.symbol('vmm_exit'):#x}", "c", "d 1", f"set rsi = {cases.NON_CANONICAL:#x}", "c",
+                f"xp /4000bx {screen.TEXT_MEMORY:#x}")
+    config = Config(directory=directory, cpus=1, memory=128, com1=False, debugger=debugger)
+    with harness.start(machines.guest_on_plinth("test=boot,vmx", "on_crash=halt"), config) as machine:
+        output = directory / "emulator.out"
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline and "Breakpoint 1" not in output.read_text(errors="replace"):
+            time.sleep(0.5)
+        time.sleep(8)  # the report takes less than a million instructions
+        machine.process.send_signal(signal.SIGINT)  # back to the debugger, which then ends for want of input
+        assert machine.wait_end(20)
+        rows = re.findall(r"^0x[0-9a-f]+ <[^>]*>:((?:\t0x[0-9a-f]{2})+)", output.read_text(errors="replace"), re.MULTILINE)
+    text = screen.text_mode(bytes(int(byte, 16) for row in rows for byte in row.split()))
+    assert re.search(r"^error: end of the report: exception 13 in Plinth itself, error code 0,", text, re.MULTILINE), text
+    assert re.search(r"^error: on_crash=halt: halted; reset the machine to go on$", text, re.MULTILINE), text

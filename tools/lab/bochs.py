@@ -28,7 +28,7 @@ vga: extension=none
 memory: guest={memory}, host={host_memory}
 ata0-master: {drive}
 {second_drive}boot: {boot}
-com1: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
+{console}: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
 {com2}clock: sync=none, time0=1700000000
 log: {log}
 panic: action=fatal
@@ -66,6 +66,7 @@ def configuration(config, port, second_port=None):
         rom=rom(config), vga_bios=VGA_BIOS, model=config.model or DEFAULT_MODEL, cpus=config.cpus, ips=config.ips,
         quantum=QUANTUM, ignore_bad_msrs=int(config.ignore_bad_msrs), memory=config.memory,
         host_memory=min(config.memory, HOST_MEMORY_MAX), drive=drive(config), second_drive=second_drive(config), boot="disk" if config.disk else "cdrom", port=port,
+        console="com1" if config.com1 else "com1: enabled=0\ncom2",
         com2=f"com2: enabled=1, mode=socket-client, dev=127.0.0.1:{second_port}\n" if second_port else "",
         log=config.directory / "bochs.log", port_e9=int(config.port_e9))
 

@@ -60,7 +60,7 @@ def command_words(config, port, accelerator, model):
         "-machine", "q35" if config.firmware != "uefi32" else "q35,smm=on", "-accel", accelerator, "-cpu", model, "-smp", config.cpus, "-m", config.memory,
         *firmware(config), *drive(config), *debugger(config),
         "-qmp", f"unix:{CONTROL},server=on,wait=off",
-        "-chardev", f"socket,id=console,host=127.0.0.1,port={port}", "-serial", "chardev:console",
+        "-chardev", f"socket,id=console,host=127.0.0.1,port={port}", *([] if config.com1 else ["-serial", "none"]), "-serial", "chardev:console",
     ]
 
 
