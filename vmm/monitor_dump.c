@@ -8,6 +8,7 @@
 #include "vmm/guest_memory.h"
 #include "vmm/monitor.h"
 #include "vmm/shootdown.h"
+#include "vmm/vmm.h"
 
 enum { VERSION = 1, ROW_BYTES = 256, TEXT_MAX = 480, CTRL_C = 3 };
 
@@ -190,14 +191,25 @@ static bool send_all(const struct monitor_command *command)
     return true;
 }
 
+static bool is_sound(const struct monitor_command *command)
+{
+    uint64_t end = command->values[0] + command->values[1];
+
+    if (command->value_count == 1 || end < command->values[0])
+        monitor_say("error: a range is an address and a length: dump [ADDRESS LENGTH]");
+    else if (end > ept_limit(guest_ept))
+        monitor_say("error: the guest's physical addresses end at %lx", ept_limit(guest_ept));
+    else
+        return true;
+    return false;
+}
+
 void monitor_dump(const struct monitor_command *command)
 {
     bool ran = !monitor_stopped();
 
-    if (command->value_count == 1 || command->values[0] + command->values[1] < command->values[0]) {
-        monitor_say("error: a range is an address and a length: dump [ADDRESS LENGTH]");
+    if (!is_sound(command))
         return;
-    }
     if (ran)
         monitor_stop();
     lines_sent = 0;

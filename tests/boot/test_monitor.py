@@ -122,6 +122,7 @@ def test_core_for_gdb(hung, directory):
     answers = subprocess.run(["gdb", "-batch", "-nx", *questions, elf, core], capture_output=True, text=True, check=True).stdout
     assert f"found from outside {int(value, 16):x}\n" in answers
     assert re.search(r"^spin \+? ?", answers, re.MULTILINE) and re.search("^test_hang", answers, re.MULTILINE)
+    assert "error: the guest's physical addresses end at" in monitor.ask("dump 0 fffffffffffffff8")
     assert "error: a range is" in monitor.ask("dump 1000") and "error: a range is" in monitor.ask("dump fffffffffffffff0 20")
     assert monitor.ask("stop") == "stopped: 2 of 2 CPUs\n" and monitor.ask("cont") == ""
 
@@ -259,6 +260,7 @@ def test_trace(directory):
     with harness.start(machines.guest_on_plinth("test=boot,cpuid,msr,hang", "console=com2,own trace=cpuid,nonsense statistics=histogram"), config) as machine:
         monitor = Monitor(machine)
         assert 'option trace: "nonsense" is no exit reason' in machine.com2.text
+        assert re.search(r"^trace: tsc [1-9]\d* kHz$", machine.com2.text, re.MULTILINE), "no rate for the entries of a crash report"
         assert machine.wait(60, "= hang: spinning"), harness.tail(machine)
         monitor.ask("stop")
         shown = monitor.ask("trace show 50")

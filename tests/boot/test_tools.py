@@ -114,6 +114,13 @@ def test_trace_is_chromes(directory):
     assert len(check_chrome_format((directory / "trace.json").read_text())) == 6
 
 
+def test_trace_of_a_crash_report():
+    """The serial log of a crash, without a monitor: the rate was said at the start, the entries come as errors."""
+    log = "\n".join(("Plinth 0.1, loaded by GRUB", "trace: tsc 1000 kHz", "error: crash: page fault", "error: " + entry(0, 3, 7), "error: halted"))
+    events = check_chrome_format(tool("plinth-trace", log=log)[0])
+    assert [event["args"]["number"] for event in events if event["ph"] == "X"] == [3]
+
+
 def test_trace_says_what_is_lost():
     """The ring has gone round between two `trace show`, and a line came damaged: marks where exits are missing."""
     log = "trace: tsc 1000 kHz\n" + "".join(entry(0, number, number * 1000) for number in (340, 341, 342, 700, 701)).replace("entry 341", "entry #41")

@@ -4,6 +4,7 @@
  */
 #include "arch/x86/vmx/trace.h"
 
+#include "arch/x86/clock.h"
 #include "arch/x86/instr.h"
 #include "arch/x86/vmx/exit_reasons.h"
 #include "arch/x86/vmx/vcpu.h"
@@ -86,6 +87,7 @@ void vmx_trace_init(void)
     if (!is_on())
         return;
     enabled = true;
+    log_info("trace: tsc %lu kHz", clock_tsc_khz()); /* so that tools/plinth-trace can read a crash report's entries */
     for (; *at != '\0'; at = *end ? end + 1 : end) {
         end = strchr(at, ',') ? strchr(at, ',') : at + strlen(at);
         if (is_named("ON", at, (size_t)(end - at)))
