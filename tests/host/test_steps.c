@@ -193,6 +193,8 @@ static void a_debug_fault_in_a_step_is_the_guests(void **state)
     fake_cpus[0].dr6 = 0xffff0ff0;
     set(INDEX_GUEST_DR7, 0x2400);
     set(INDEX_GUEST_DEBUGCTL, 0x3);
+    set(INDEX_GUEST_RFLAGS, 0x102);
+    set(INDEX_GUEST_INTERRUPTIBILITY, BLOCKING_BY_MOV_SS);
     touch_apic();
     exit_by_exception(0x80000301, detected | bus_lock);
     assert_true(fake_cpus[0].dr6 == 0xffff27f0);

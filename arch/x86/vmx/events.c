@@ -65,6 +65,9 @@ static void finish_debug_exception(uint32_t info)
     write_dr6((read_dr6() | (qualification & ~active_low)) & ~(qualification & active_low));
     vmwrite_natural(VMCS_GUEST_DR7, vmread_natural(VMCS_GUEST_DR7) & ~(uint64_t)DR7_GD);
     vmwrite64(VMCS_GUEST_DEBUGCTL, vmread64(VMCS_GUEST_DEBUGCTL) & ~(uint64_t)(DEBUGCTL_LBR | DEBUGCTL_BTF));
+    /* the delivery ends them; with BTF gone they would go with other pending exceptions (26.3.1.5) */
+    vmwrite32(VMCS_GUEST_INTERRUPTIBILITY,
+              vmread32(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint32_t)(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
 }
 
 /* With its own type: INT3, INTO and INT1 are injected as such, with their length, so that the handler returns behind
