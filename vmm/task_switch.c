@@ -12,7 +12,7 @@ enum {
     TSS_TYPE = 1,
     TSS_PRESENT = 1 << 7,
 };
-enum { TRAP_FLAG = 1, PDPTE_RESERVED = 0x1e6, PDPTE_PRESENT = 1 };
+enum { TRAP_FLAG = 1 };
 /* What an old TSS must have room for; a new one is read whole. */
 enum { SAVED_END_32 = 0x60, SAVED_END_16 = 0x2a };
 
@@ -240,16 +240,8 @@ static void load(const struct task_work *work, const struct places *places, cons
 static bool load_pdptes(const struct task_work *work)
 {
     struct guest_paging *paging = &work->state->paging;
-    uint64_t table = paging->cr3 & 0xffffffe0, high = ~(BIT(paging->physical_bits) - 1);
-    bool good = true;
 
-    for (unsigned i = 0; i < ARRAY_SIZE(paging->pdpte); i++) {
-        uint64_t entry = guest_entry_read(table + 8 * i, 8);
-
-        paging->pdpte[i] = entry;
-        good = good && !(entry & PDPTE_PRESENT && entry & (PDPTE_RESERVED | high));
-    }
-    if (good)
+    if (guest_walk_load_pdptes(paging))
         return true;
     memset(paging->pdpte, 0, sizeof(paging->pdpte));
     return task_fault(work, VECTOR_TS, 0);

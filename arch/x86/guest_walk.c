@@ -11,6 +11,8 @@
 #define ENTRY_LARGE      BIT(7)
 #define ENTRY_NO_EXECUTE BIT(63)
 
+enum { ENTRY_KEY_SHIFT = 59, KEY_NO_ACCESS = 1, KEY_NO_WRITE = 2 };
+
 /* Another CPU that changes an entry all the time may delay a walk, but not for ever. */
 enum { LEVELS_MAX = 5, PSE36_BITS_MAX = 40, MARK_TRIES_MAX = 16 };
 
@@ -23,6 +25,7 @@ struct path {
     unsigned count;
     uint64_t address[LEVELS_MAX], entry[LEVELS_MAX];
     bool writable, user, no_execute;
+    unsigned key; /* of the entry that maps the page */
 };
 
 /* [0, bits) */
@@ -113,6 +116,7 @@ static void note(struct path *path, uint64_t address, uint64_t entry)
     path->writable = path->writable && entry & ENTRY_WRITABLE;
     path->user = path->user && entry & ENTRY_USER;
     path->no_execute = path->no_execute || entry & ENTRY_NO_EXECUTE;
+    path->key = entry >> ENTRY_KEY_SHIFT & 0xf;
 }
 
 /* The table that the walk begins with; false: its PDPTE register is absent. */
@@ -174,6 +178,19 @@ static bool user_may(const struct path *path, unsigned access)
     return !(access & GUEST_FETCH && path->no_execute) && !(access & GUEST_WRITE && !path->writable);
 }
 
+/* 4.6.2 "Protection Keys": only data, only in IA-32e mode; by PKRU for user-mode addresses, by PKRS for the others. */
+static bool key_forbids(const struct guest_paging *p, const struct path *path, unsigned access)
+{
+    uint32_t rights = (path->user ? p->pkru : p->pkrs) >> 2 * path->key;
+
+    if (!(p->efer & EFER_LMA) || !(p->cr4 & (path->user ? CR4_PKE : CR4_PKS)) || access & (GUEST_FETCH | GUEST_ANY) ||
+        (access & GUEST_USER && !path->user))
+        return false;
+    if (rights & KEY_NO_ACCESS)
+        return true;
+    return rights & KEY_NO_WRITE && access & GUEST_WRITE && (access & GUEST_USER || p->cr0 & CR0_WP);
+}
+
 static bool permitted(const struct guest_paging *p, const struct path *path, unsigned access)
 {
     if (access & GUEST_ANY)
@@ -209,10 +226,11 @@ static enum guest_walk_result walk_tables(const struct guest_paging *p, struct m
     struct path path;
 
     for (unsigned tries = 0; tries < MARK_TRIES_MAX; tries++) {
-        bool there = descend(p, mode, linear, &path, walk);
+        bool there = descend(p, mode, linear, &path, walk), key = there && key_forbids(p, &path, access);
 
-        if (!there || !permitted(p, &path, access)) {
-            walk->error |= access_error(p, access) | (there ? (uint32_t)FAULT_PRESENT : 0);
+        if (!there || key || !permitted(p, &path, access)) {
+            walk->error |=
+                access_error(p, access) | (there ? (uint32_t)FAULT_PRESENT : 0) | (key ? (uint32_t)FAULT_KEY : 0);
             return GUEST_WALK_FAULT;
         }
         if (!(access & GUEST_MARK) || mark(&path, mode.entry_size, access))
@@ -235,4 +253,20 @@ enum guest_walk_result guest_walk(const struct guest_paging *p, uint64_t linear,
         return walk_tables(p, mode, linear, access, walk);
     walk->physical = linear;
     return GUEST_WALK_OK;
+}
+
+bool guest_walk_load_pdptes(struct guest_paging *p)
+{
+    const uint64_t must_be_0 = 0x1e6 | ~low_bits(p->physical_bits); /* table 4-8 */
+    const uint64_t table = p->cr3 & 0xffffffe0;
+    uint64_t entries[ARRAY_SIZE(p->pdpte)];
+
+    for (unsigned i = 0; i < ARRAY_SIZE(entries); i++) {
+        entries[i] = guest_entry_read(table + 8 * i, 8);
+        if (entries[i] & ENTRY_PRESENT && entries[i] & must_be_0)
+            return false;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(entries); i++)
+        p->pdpte[i] = entries[i];
+    return true;
 }

@@ -1,6 +1,6 @@
 /*
  * From a linear address of the guest to a physical one, as the CPU itself would translate it: without paging, 32-bit,
- * PAE, 4-level and 5-level paging (SDM vol. 3, chapter 4). Protection keys and shadow stacks are not looked at. Pure:
+ * PAE, 4-level and 5-level paging, protection keys (SDM vol. 3, chapter 4). Shadow stacks are not looked at. Pure:
  * memory is reached through the two functions at the end.
  */
 #pragma once
@@ -14,6 +14,7 @@ struct guest_paging {
     unsigned physical_bits; /* MAXPHYADDR */
     bool gib_pages;         /* CPUID 80000001 EDX bit 26 */
     bool ac;                /* EFLAGS.AC: SMAP is suspended for explicit accesses */
+    uint32_t pkru, pkrs;    /* rights by protection key, of user and supervisor pages; only with CR4.PKE, CR4.PKS */
 };
 
 /* The kind of access: 0 is a supervisor's read. WRITE, USER and FETCH are bits of a page fault's error code too. */
@@ -27,7 +28,7 @@ enum {
 };
 
 /* Table 4-1 and figure 4-12 "Page-Fault Error Code" */
-enum { FAULT_PRESENT = 1 << 0, FAULT_RESERVED = 1 << 3 };
+enum { FAULT_PRESENT = 1 << 0, FAULT_RESERVED = 1 << 3, FAULT_KEY = 1 << 5 };
 
 enum guest_walk_result {
     GUEST_WALK_OK,
@@ -44,6 +45,10 @@ struct guest_walk {
 /* `access` is a set of the bits above. Any CPU. */
 enum guest_walk_result guest_walk(const struct guest_paging *paging, uint64_t linear, unsigned access,
                                   struct guest_walk *walk);
+
+/* Reads the four PDPTE registers of PAE paging as CR3 says. False, with *paging unchanged: a reserved bit is set, #GP
+ * (4.4.1). Any CPU. */
+must_check bool guest_walk_load_pdptes(struct guest_paging *paging);
 
 /* ---- given by vmm/guest_memory.c, in host tests by a fake ---- */
 

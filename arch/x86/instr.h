@@ -93,6 +93,20 @@ static inline void write_dr6(uint64_t value)
     asm volatile("mov %0, %%dr6" : : "r"(value));
 }
 
+/* CR4.PKE must be 1. */
+static inline uint32_t rdpkru(void)
+{
+    uint32_t value, zero;
+    asm volatile("rdpkru" : "=a"(value), "=d"(zero) : "c"(0));
+    return value;
+}
+
+/* DR0 to DR3 */
+static inline void clear_breakpoints(void)
+{
+    asm volatile("mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3" : : "r"((uint64_t)0));
+}
+
 static inline uint8_t inb(uint16_t port)
 {
     uint8_t value;

@@ -25,6 +25,10 @@
 #define CR4_SMAP    BIT(21)
 #define CR4_PKE     BIT(22)
 #define CR4_CET     BIT(23)
+#define CR4_PKS     BIT(24)
+#define CR4_FRED    BIT(32)
+
+#define RIGHTS_LONG_CODE BIT(13) /* L of a code segment's access rights (SDM vol. 3, table 24-2) */
 
 #define EFER_SCE     BIT(0)
 #define EFER_LME     BIT(8)
@@ -67,6 +71,8 @@ enum msr_index {
     MSR_IA32_SYSENTER_ESP = 0x175,
     MSR_IA32_SYSENTER_EIP = 0x176,
     MSR_IA32_MISC_ENABLE = 0x1a0,
+    MSR_IA32_FRED_RSP0 = 0x1cc,
+    MSR_IA32_FRED_CONFIG = 0x1d4,
     MSR_IA32_DEBUGCTL = 0x1d9,
     MSR_IA32_SMRR_PHYSBASE = 0x1f2,
     MSR_IA32_SMRR_PHYSMASK = 0x1f3,
@@ -98,11 +104,14 @@ enum msr_index {
     MSR_IA32_VMX_EXIT_CTLS2 = 0x493,
     MSR_IA32_RTIT_OUTPUT_BASE = 0x560,
     MSR_IA32_RTIT_ADDR3_B = 0x587,
+    MSR_IA32_PKRS = 0x6e1,
     MSR_X2APIC_APICID = 0x802,
     MSR_X2APIC_VERSION = 0x803,
     MSR_X2APIC_LDR = 0x80d,
     MSR_X2APIC_ICR = 0x830,
+    MSR_IA32_BNDCFGS = 0xd90,
     MSR_IA32_XSS = 0xda0,
+    MSR_IA32_LBR_CTL = 0x14ce,
     MSR_IA32_EFER = 0xc0000080,
     MSR_IA32_FS_BASE = 0xc0000100,
     MSR_IA32_GS_BASE = 0xc0000101,
@@ -119,7 +128,8 @@ enum msr_index {
 #define PAT_RESET 0x0007040600070406 /* SDM vol. 3, table 11-12: what PCD and PWT alone have always meant */
 
 #define FEATURE_CONTROL_LOCK BIT(0)
-#define FEATURE_CONTROL_VMX  BIT(2) /* VMXON outside SMX operation */
+#define FEATURE_CONTROL_VMX  BIT(2)            /* VMXON outside SMX operation */
+#define FEATURE_CONTROL_SMX  (0xff00 | BIT(1)) /* GETSEC[SENTER], VMXON inside SMX operation */
 
 #define CPUID_1_ECX_MONITOR    BIT(3)
 #define CPUID_1_ECX_VMX        BIT(5)

@@ -144,6 +144,7 @@ must_check bool vcpu_write_pebs_enable(uint64_t value);
 
 uint64_t vcpu_cr4(void); /* as the guest sees it */
 uint8_t vcpu_cpl(void);
+bool vcpu_is_64bit(void);                      /* 64-bit mode, not compatibility mode */
 void vcpu_paging(struct guest_paging *paging); /* how it translates linear addresses now */
 uint64_t vcpu_rip(void);
 bool vcpu_violated_in_walk(const struct vm_exit *exit); /* VM_EXIT_MEMORY: by the CPU's walk through page tables */

@@ -21,6 +21,9 @@ struct fake_cpu {
     uint64_t vmcs[VMCS_FIELDS];
     bool written[VMCS_FIELDS]; /* since fake_exit() began */
     uint64_t cr0, cr2, cr3, cr4, dr6, xcr0;
+    uint32_t pkru;
+    uint64_t breakpoints;    /* for DR0 to DR3: 0 when they are */
+    unsigned linear_flushes; /* INVVPID so far */
     struct fake_msr msrs[FAKE_MSRS];
     unsigned msr_count;
     uint32_t lapic[256]; /* by register / 16 */
@@ -39,7 +42,8 @@ const char *fake_end_text(void); /* what crash() said */
 extern const struct range fake_block;
 
 struct fake_setup {
-    bool preemption_timer, monitor_trap_flag, invpcid, accessed_dirty;
+    bool preemption_timer, monitor_trap_flag, accessed_dirty;
+    bool invpcid;                                      /* and RDTSCP */
     bool serial;                                       /* COM1 is shared, and polled */
     uint8_t ap_start, on_crash, l1d_flush, statistics; /* as in struct options */
 };

@@ -108,6 +108,13 @@ void invept(uint64_t type, uint64_t pointer)
         defect("INVEPT with an invalid operand", pointer);
 }
 
+void invvpid(uint64_t type, uint16_t vpid)
+{
+    if (type != INVVPID_SINGLE_CONTEXT || vpid != fake_current + 1)
+        defect("INVVPID with an invalid operand", vpid);
+    me()->linear_flushes++;
+}
+
 /* ---- MSRs ---- */
 
 void fake_msr_add(struct fake_cpu *cpu, uint32_t index, uint64_t value)
@@ -208,7 +215,7 @@ struct cpuid_result cpuid(uint32_t leaf, uint32_t subleaf)
     case 7:
         if (subleaf)
             return (struct cpuid_result){~0u, ~0u, ~0u, ~0u};
-        return (struct cpuid_result){0, 0xd39ffffb, 0x838, 0xbc040400};
+        return (struct cpuid_result){1, 0xd39ffffb, 0x400838, 0xbc040400};
     case 10:
         return (struct cpuid_result){0x07300404, 0, 0, 0x603};
     case 0x80000000:
@@ -249,6 +256,18 @@ CONTROL_REGISTER(cr2)
 CONTROL_REGISTER(cr3)
 CONTROL_REGISTER(cr4)
 CONTROL_REGISTER(dr6)
+
+uint32_t rdpkru(void)
+{
+    if (!(me()->cr4 & CR4_PKE))
+        defect("#UD in root mode: RDPKRU", 0);
+    return me()->pkru;
+}
+
+void clear_breakpoints(void)
+{
+    me()->breakpoints = 0;
+}
 
 uint64_t rdtsc(void)
 {

@@ -347,7 +347,7 @@ static void add_vmx_msrs(struct fake_cpu *cpu, const struct fake_setup *setup)
     if (setup->monitor_trap_flag)
         primary |= (uint64_t)0x8000000 << 32;
     if (!setup->invpcid)
-        secondary &= ~((uint64_t)0x1000 << 32);
+        secondary &= ~((uint64_t)0x1008 << 32);
     if (setup->accessed_dirty)
         ept_vpid |= 0x200000;
     fake_msr_add(cpu, MSR_IA32_VMX_BASIC, UINT64_C(0x00da040000000004) | UINT64_C(1) << 55);
@@ -378,6 +378,7 @@ static void add_msrs(struct fake_cpu *cpu, const struct fake_setup *setup)
     fake_msr_add(cpu, MSR_IA32_PEBS_ENABLE, 0);
     fake_msr_add(cpu, MSR_IA32_PERF_GLOBAL_CTRL, 0);
     fake_msr_add(cpu, MSR_X2APIC_ICR, 0);
+    fake_msr_add(cpu, MSR_IA32_BNDCFGS, 0x1001);
     fake_msr_add(cpu, MSR_IA32_XSS, 0);
     fake_msr_add(cpu, MSR_IA32_EFER, EFER_LME | EFER_LMA | EFER_NXE);
 }

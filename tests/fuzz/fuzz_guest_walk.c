@@ -53,7 +53,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                               .efer = h.efer,
                               .physical_bits = 32 + h.physical_bits % 21,
                               .gib_pages = h.flags & 1,
-                              .ac = h.flags & 2};
+                              .ac = h.flags & 2,
+                              .pkru = (uint32_t)(h.linear * 0x9e3779b1),
+                              .pkrs = (uint32_t)(h.cr0 >> 32)};
     for (unsigned i = 0; i < 4; i++)
         p.pdpte[i] = folded(h.pdpte[i]) & 0xfffff;
     right = model_walk(&p, h.linear, h.access);

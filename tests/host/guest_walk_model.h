@@ -15,6 +15,7 @@ struct model_walk {
 
 struct model_rights {
     bool w, u, x;
+    unsigned key;
 };
 
 static inline struct model_walk model_fault(uint32_t error)
@@ -30,9 +31,26 @@ static inline uint32_t model_access(const struct guest_paging *p, unsigned acces
     return (access & GUEST_WRITE ? 2 : 0) | (access & GUEST_USER ? 4 : 0) | (id ? 16 : 0);
 }
 
+/* AD and WD of the page's key, as far as they count. */
+static inline uint32_t model_key(const struct guest_paging *p, unsigned access, struct model_rights r)
+{
+    bool pke = p->cr4 >> 22 & 1, pks = p->cr4 >> 24 & 1, lma = p->efer >> 10 & 1, wp = p->cr0 >> 16 & 1;
+    bool user = access & GUEST_USER, write = access & GUEST_WRITE;
+    uint32_t ad, wd;
+
+    if (!lma || access & (GUEST_FETCH | GUEST_ANY))
+        return 0;
+    if (r.u ? !pke : !pks || user)
+        return 0;
+    ad = (r.u ? p->pkru : p->pkrs) >> 2 * r.key & 1;
+    wd = (r.u ? p->pkru : p->pkrs) >> (2 * r.key + 1) & 1;
+    return ad | (wd && write && (user || wp));
+}
+
 static inline struct model_walk model_end(const struct guest_paging *p, unsigned access, struct model_rights r,
                                           uint64_t physical)
 {
+    uint32_t ad_wd = model_key(p, access, r);
     bool wp = p->cr0 >> 16 & 1, smep = p->cr4 >> 20 & 1, smap = p->cr4 >> 21 & 1;
     bool ok;
 
@@ -46,6 +64,8 @@ static inline struct model_walk model_end(const struct guest_paging *p, unsigned
         ok = false;
     else
         ok = !(access & GUEST_WRITE) || !wp || r.w;
+    if (ad_wd)
+        return model_fault(0x21 | model_access(p, access));
     if (!ok)
         return model_fault(1 | model_access(p, access));
     return (struct model_walk){GUEST_WALK_OK, physical, 0};
@@ -54,7 +74,7 @@ static inline struct model_walk model_end(const struct guest_paging *p, unsigned
 static inline struct model_walk model_32(const struct guest_paging *p, uint64_t linear, unsigned access)
 {
     uint32_t pde = (uint32_t)guest_world_get((p->cr3 & 0xfffff000) + (linear >> 22 & 0x3ff) * 4, 4), pte;
-    struct model_rights r = {pde & 2, pde & 4, true};
+    struct model_rights r = {pde & 2, pde & 4, true, 0};
 
     if (!(pde & 1))
         return model_fault(model_access(p, access));
@@ -77,7 +97,7 @@ static inline struct model_walk model_32(const struct guest_paging *p, uint64_t 
 static inline struct model_walk model_64(const struct guest_paging *p, uint64_t linear, unsigned access, unsigned level,
                                          uint64_t table, unsigned top)
 {
-    struct model_rights r = {true, true, true};
+    struct model_rights r = {true, true, true, 0};
 
     for (;; level--) {
         unsigned shift = 12 + 9 * (level - 1);
@@ -97,6 +117,7 @@ static inline struct model_walk model_64(const struct guest_paging *p, uint64_t 
         r.w = r.w && e & 2;
         r.u = r.u && e & 4;
         r.x = r.x && !(e >> 63);
+        r.key = e >> 59 & 15;
         frame = e & 0x000ffffffffff000;
         if (large)
             return model_end(p, access, r, (frame >> shift << shift) | (linear & ((UINT64_C(1) << shift) - 1)));

@@ -265,12 +265,46 @@ static void tables_nowhere(void **state)
 }
 
 /* Entries that mostly lead somewhere. */
+/* 4.6.2: a key's rights come on top of the entries', for data only, and by PKRU or PKRS as the address is. */
+static void protection_keys(void **state)
+{
+    const uint64_t key3 = (uint64_t)3 << 59;
+    struct guest_paging p = paging64(4);
+
+    (void)state;
+    entry(0x1000, 0, 8, 0x2000 | P | W | U);
+    entry(0x2000, 0, 8, 0x3000 | P | W | U);
+    entry(0x3000, 0, 8, 0x4000 | P | W | U);
+    entry(0x4000, 1, 8, 0x5000 | P | W | U | key3);
+    entry(0x4000, 2, 8, 0x6000 | P | W | key3);
+    p.pkru = 1 << 6; /* AD3 */
+    p.pkrs = 2 << 6; /* WD3 */
+    expect(&p, 0x1000, GUEST_USER, 0x5000);
+    p.cr4 |= CR4_PKE | CR4_PKS;
+    expect_fault(&p, 0x1000, GUEST_USER, P | U | FAULT_KEY);
+    expect_fault(&p, 0x1000, GUEST_WRITE, P | W | FAULT_KEY);
+    expect(&p, 0x1000, GUEST_USER | GUEST_FETCH, 0x5000);
+    expect(&p, 0x1000, GUEST_ANY | GUEST_WRITE, 0x5000);
+    expect(&p, 0x2000, 0, 0x6000);
+    expect(&p, 0x2000, GUEST_WRITE, 0x6000); /* CR0.WP is 0 */
+    p.cr0 |= CR0_WP;
+    expect_fault(&p, 0x2000, GUEST_WRITE, P | W | FAULT_KEY);
+    expect_fault(&p, 0x2000, GUEST_WRITE | GUEST_USER, P | W | U); /* not by its key */
+    p.pkru = 2 << 6;
+    expect(&p, 0x1000, GUEST_USER, 0x5000);
+    expect_fault(&p, 0x1000, GUEST_USER | GUEST_WRITE, P | W | U | FAULT_KEY);
+    entry(0x4000, 1, 8, 0x5000 | P | W | U | (uint64_t)4 << 59);
+    expect(&p, 0x1000, GUEST_USER | GUEST_WRITE, 0x5000);
+}
+
 static uint64_t random_entry(uint64_t *seed, const struct guest_paging *p)
 {
     uint64_t value = random_below(seed, GUEST_WORLD_PAGES) << 12 | P | random_below(seed, 0x80);
 
     if (random_below(seed, 8) == 0)
         value = (value & ~(uint64_t)0x1ff000) | PS;
+    if (random_below(seed, 4) == 0 && p->efer & EFER_LMA)
+        value |= random_below(seed, 16) << 59;
     if (random_below(seed, 10) == 0)
         value |= (uint64_t)1 << random_below(seed, 64);
     if (random_below(seed, 20) == 0)
@@ -283,11 +317,13 @@ static void random_paging(uint64_t *seed, struct guest_paging *p)
     *p = (struct guest_paging){
         .cr0 = CR0_PE | CR0_PG | (random_next(seed) & CR0_WP),
         .cr3 = random_below(seed, GUEST_WORLD_PAGES) << 12,
-        .cr4 = random_next(seed) & (CR4_PAE | CR4_PSE | CR4_LA57 | CR4_SMEP | CR4_SMAP),
+        .cr4 = random_next(seed) & (CR4_PAE | CR4_PSE | CR4_LA57 | CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_PKS),
         .efer = random_next(seed) & (EFER_NXE | EFER_LMA),
         .physical_bits = 32 + (unsigned)random_below(seed, 21),
         .gib_pages = random_next(seed) & 1,
         .ac = random_next(seed) & 1,
+        .pkru = (uint32_t)(random_next(seed) & random_next(seed)),
+        .pkrs = (uint32_t)(random_next(seed) & random_next(seed)),
     };
     for (unsigned i = 0; i < 4; i++)
         p->pdpte[i] = random_below(seed, GUEST_WORLD_PAGES) << 12 | (random_below(seed, 8) != 0);
@@ -341,6 +377,7 @@ int main(void)
         cmocka_unit_test_setup(flags_are_set, clear),
         cmocka_unit_test_setup(another_cpu_changes_tables, clear),
         cmocka_unit_test_setup(tables_nowhere, clear),
+        cmocka_unit_test_setup(protection_keys, clear),
         cmocka_unit_test_setup(random_tables, clear),
     };
 

@@ -14,7 +14,8 @@ enum {
     EPT_INVEPT = BIT(20),
     EPT_ACCESSED_DIRTY_FLAGS = BIT(21),
 };
-enum { MISC_WAIT_FOR_SIPI = BIT(8) }; /* IA32_VMX_MISC, appendix A.6 */
+#define EPT_INVVPID_SINGLE (BIT(32) | BIT(41)) /* INVVPID, and its single-context type */
+enum { MISC_WAIT_FOR_SIPI = BIT(8) };          /* IA32_VMX_MISC, appendix A.6 */
 
 struct vmx_capabilities {
     uint64_t basic, pin, primary, secondary, exit, entry, misc, ept_vpid;

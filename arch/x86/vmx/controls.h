@@ -60,7 +60,9 @@ enum {
     EXIT_SAVE_EFER = BIT(20),
     EXIT_LOAD_EFER = BIT(21),
     EXIT_SAVE_PREEMPTION_TIMER = BIT(22),
+    EXIT_CLEAR_BNDCFGS = BIT(23),
     EXIT_CLEAR_RTIT_CTL = BIT(25),
+    EXIT_CLEAR_LBR_CTL = BIT(26),
     EXIT_LOAD_CET = BIT(28),
     EXIT_LOAD_PKRS = BIT(29),
 };
@@ -76,6 +78,7 @@ enum {
     ENTRY_LOAD_BNDCFGS = BIT(16),
     ENTRY_LOAD_RTIT_CTL = BIT(18),
     ENTRY_LOAD_CET = BIT(20),
+    ENTRY_LOAD_LBR_CTL = BIT(21),
     ENTRY_LOAD_PKRS = BIT(22),
 };
 
@@ -83,6 +86,12 @@ struct controls_word {
     const char *name;
     uint32_t required, optional;
 };
+
+/*
+ * Bits of the exit and the entry controls that are of use only together: what one switches off on exits the other
+ * brings back. They become 0 in both words where a capability MSR lacks one of the two.
+ */
+void controls_pair(uint32_t *exit, uint32_t *entry);
 
 /* `capability`: bits 31:0 must be 1, bits 63:32 may be 1. *out gets what must be, what is required, and what is
  * optional and possible. Fails when a required bit may not be 1; the error names it. */

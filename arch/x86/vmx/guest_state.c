@@ -1,4 +1,5 @@
 /* The guest states that Plinth makes itself (SDM vol. 3, 24.4): the boot CPU's entry, after INIT, after SIPI. */
+#include "arch/x86/exception.h"
 #include "arch/x86/instr.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/vmx/controls.h"
@@ -77,6 +78,7 @@ void vcpu_set_init(void)
     vmwrite_natural(VMCS_GUEST_RSP, 0);
     vmwrite_natural(VMCS_GUEST_RFLAGS, RFLAGS_FIXED);
     vmwrite_natural(VMCS_GUEST_DR7, DR7_RESET);
+    clear_breakpoints();
     write_dr6(DR6_RESET);
     write_cr2(0);
     vmwrite64(VMCS_GUEST_DEBUGCTL, 0);
@@ -84,6 +86,7 @@ void vcpu_set_init(void)
     vmwrite_natural(VMCS_GUEST_PENDING_DEBUG, 0);
     vmwrite32(VMCS_ENTRY_INTERRUPTION_INFO, 0);
     vmwrite32(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
+    vmx_flush_linear();
 }
 
 /* 26.3.1.5: that state goes with no blocking and nothing pending; and an NMI that waited for its window is forgotten.
@@ -109,8 +112,22 @@ void vcpu_set_startup(uint8_t vector)
     vmwrite_natural(VMCS_GUEST_RIP, 0);
 }
 
+/* 0 where there is no such MSR */
+static uint64_t value_now(uint32_t index)
+{
+    uint64_t value;
+
+    return rdmsr_safe(index, &value) ? value : 0;
+}
+
 static void set_msrs_as_they_are(void)
 {
+    uint32_t entry = vmread32(VMCS_ENTRY_CONTROLS);
+
+    if (entry & ENTRY_LOAD_BNDCFGS)
+        vmwrite64(VMCS_GUEST_BNDCFGS, value_now(MSR_IA32_BNDCFGS));
+    if (entry & ENTRY_LOAD_LBR_CTL)
+        vmwrite64(VMCS_GUEST_LBR_CTL, value_now(MSR_IA32_LBR_CTL));
     vmwrite64(VMCS_GUEST_PAT, cpuid(1, 0).edx & CPUID_1_EDX_PAT ? rdmsr(MSR_IA32_PAT) : PAT_RESET);
     vmwrite32(VMCS_GUEST_SYSENTER_CS, (uint32_t)rdmsr(MSR_IA32_SYSENTER_CS));
     vmwrite_natural(VMCS_GUEST_SYSENTER_ESP, rdmsr(MSR_IA32_SYSENTER_ESP));
@@ -152,6 +169,23 @@ uint8_t vcpu_cpl(void)
     return vmread32(VMCS_GUEST_SS_ACCESS_RIGHTS) >> 5 & 3;
 }
 
+bool vcpu_is_64bit(void)
+{
+    return vmread64(VMCS_GUEST_EFER) & EFER_LMA && vmread32(VMCS_GUEST_CS_ACCESS_RIGHTS) & RIGHTS_LONG_CODE;
+}
+
+/* The guest's, live, but in root mode to be had only while CR4 says so. Plinth's own pages are a supervisor's. */
+static uint32_t read_pkru(void)
+{
+    uint64_t cr4 = read_cr4();
+    uint32_t value;
+
+    write_cr4(cr4 | CR4_PKE);
+    value = rdpkru();
+    write_cr4(cr4);
+    return value;
+}
+
 /* 26.3.2.4, 27.3.1: with EPT the PDPTE registers are VMCS fields. */
 void vcpu_paging(struct guest_paging *paging)
 {
@@ -166,6 +200,10 @@ void vcpu_paging(struct guest_paging *paging)
         .gib_pages = cpuid(0x80000001, 0).edx & CPUID_80000001_EDX_GIB_PAGES,
         .ac = vmread_natural(VMCS_GUEST_RFLAGS) & RFLAGS_AC,
     };
+    if (paging->cr4 & CR4_PKE)
+        paging->pkru = read_pkru();
+    if (paging->cr4 & CR4_PKS)
+        paging->pkrs = (uint32_t)value_now(MSR_IA32_PKRS);
 }
 
 uint64_t vcpu_rip(void)
@@ -179,7 +217,9 @@ uint64_t vcpu_linear_rip(void)
     return vmread_natural(VMCS_GUEST_RIP) + vmread_natural(VMCS_GUEST_CS_BASE);
 }
 
+/* 27.3.3: the exit has saved RF as 0; with 1 the instruction, executed again, meets no breakpoint that it has met. */
 void vcpu_show_cr0(uint64_t value)
 {
     vmwrite_natural(VMCS_CR0_SHADOW, value);
+    vmwrite_natural(VMCS_GUEST_RFLAGS, vmread_natural(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
 }

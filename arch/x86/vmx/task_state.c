@@ -72,8 +72,6 @@ static void put_segments(const struct task_state *state)
     put_segment(TASK_CS, &cs);
 }
 
-/* What was cached of the old CR3 goes by INVEPT: with EPT every translation of a linear address is a combined mapping
- * (28.3.1, 28.3.3.1). */
 static void put_paging(const struct guest_paging *paging)
 {
     vmwrite_natural(VMCS_GUEST_CR0, paging->cr0);
@@ -84,7 +82,7 @@ static void put_paging(const struct guest_paging *paging)
     vmwrite64(VMCS_GUEST_PDPTE1, paging->pdpte[1]);
     vmwrite64(VMCS_GUEST_PDPTE2, paging->pdpte[2]);
     vmwrite64(VMCS_GUEST_PDPTE3, paging->pdpte[3]);
-    vcpu_flush_ept(vmread64(VMCS_EPT_POINTER));
+    vmx_flush_linear();
 }
 
 void vcpu_set_task(const struct task_state *state)

@@ -45,6 +45,11 @@ struct vmx {
 };
 extern struct vmx vmx;
 
+/* vmx.c: drops all that this CPU has cached of the guest's linear addresses, whatever tables they went through. Due
+ * when Plinth writes what decides about them, CR0.PG, CR3 or CR4, in the guest's place: a VM entry drops nothing with
+ * VPID (28.3.3.1, 28.3.3.3). */
+void vmx_flush_linear(void);
+
 /* vmcs_setup.c: fills the current VMCS, as the SDM splits it */
 must_check bool vmcs_set_controls(struct error *error);
 void vmcs_set_host_state(void);

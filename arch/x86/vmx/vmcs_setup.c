@@ -5,8 +5,11 @@
 #include "arch/x86/vmx/vcpu.h"
 #include "arch/x86/vmx/vmcs.h"
 
-/* Optional bits are those without which an instruction that the CPU has would be #UD in the guest, or which make exits
- * cheaper. */
+/*
+ * Optional bits are those without which an instruction that the CPU has would be #UD in the guest, or which make exits
+ * cheaper. In root mode branches would reset the guest's bound registers (BNDCFGS), and be recorded as the guest's
+ * (LBR_CTL; what IA32_DEBUGCTL asks for ends with the exit by itself).
+ */
 static const struct controls_word pin_word = {"pin-based", PIN_NMI_EXITING | PIN_VIRTUAL_NMIS, 0};
 static const struct controls_word primary_word = {"primary", PRIMARY_MSR_BITMAPS | PRIMARY_SECONDARY_CONTROLS, 0};
 static const struct controls_word secondary_word = {"secondary", SECONDARY_EPT | SECONDARY_UNRESTRICTED_GUEST,
@@ -16,9 +19,9 @@ static const struct controls_word secondary_word = {"secondary", SECONDARY_EPT |
 static const struct controls_word exit_word = {"VM-exit",
                                                EXIT_SAVE_DEBUG_CONTROLS | EXIT_HOST_ADDRESS_SPACE_64 | EXIT_SAVE_PAT |
                                                    EXIT_LOAD_PAT | EXIT_SAVE_EFER | EXIT_LOAD_EFER,
-                                               0};
-static const struct controls_word entry_word = {"VM-entry",
-                                                ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER, 0};
+                                               EXIT_CLEAR_BNDCFGS | EXIT_CLEAR_LBR_CTL};
+static const struct controls_word entry_word = {
+    "VM-entry", ENTRY_LOAD_DEBUG_CONTROLS | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER, ENTRY_LOAD_BNDCFGS | ENTRY_LOAD_LBR_CTL};
 
 bool vmcs_set_controls(struct error *error)
 {
@@ -30,6 +33,7 @@ bool vmcs_set_controls(struct error *error)
         !controls_choose(&secondary_word, c->secondary, &secondary, error) ||
         !controls_choose(&exit_word, c->exit, &exit, error) || !controls_choose(&entry_word, c->entry, &entry, error))
         return false;
+    controls_pair(&exit, &entry);
     vmwrite32(VMCS_PIN_BASED_CONTROLS, pin);
     vmwrite32(VMCS_PRIMARY_CONTROLS, primary);
     vmwrite32(VMCS_SECONDARY_CONTROLS, secondary);
@@ -39,6 +43,8 @@ bool vmcs_set_controls(struct error *error)
         vmwrite16(VMCS_VPID, (uint16_t)(cpu_this()->index + 1));
     if (secondary & SECONDARY_XSAVES)
         vmwrite64(VMCS_XSS_EXITING_BITMAP, 0);
+    if (secondary & SECONDARY_PCONFIG)
+        vmwrite64(VMCS_PCONFIG_EXITING_BITMAP, 0);
     vmwrite64(VMCS_MSR_BITMAPS, vmx.msr_bitmap_physical);
     vmwrite64(VMCS_EPT_POINTER, ept_pointer(vmx.ept, virt_has_accessed_dirty()));
     vmwrite32(VMCS_EXCEPTION_BITMAP, 0);
@@ -50,10 +56,9 @@ bool vmcs_set_controls(struct error *error)
     vmwrite32(VMCS_ENTRY_MSR_LOAD_COUNT, 0);
     vmwrite32(VMCS_ENTRY_INTERRUPTION_INFO, 0);
     vmwrite64(VMCS_VMCS_LINK_POINTER, ~(uint64_t)0);
-    /* PE and PG are the guest's own with unrestricted guest; NE (and what else is fixed) and the two CR4 bits are not
-     */
+    /* PE and PG are the guest's own with unrestricted guest; NE (and what else is fixed) and three CR4 bits are not */
     vmwrite_natural(VMCS_CR0_MASK, c->cr0_fixed0 & ~(CR0_PE | CR0_PG));
-    vmwrite_natural(VMCS_CR4_MASK, c->cr4_fixed0 | CR4_VMXE | CR4_SMXE);
+    vmwrite_natural(VMCS_CR4_MASK, c->cr4_fixed0 | CR4_VMXE | CR4_SMXE | CR4_FRED);
     return true;
 }
 

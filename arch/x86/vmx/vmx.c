@@ -40,6 +40,8 @@ static void read_capabilities(struct vmx_capabilities *c)
     c->cr4_fixed1 = rdmsr(MSR_IA32_VMX_CR4_FIXED1);
     c->secondary = c->primary >> 32 & PRIMARY_SECONDARY_CONTROLS ? rdmsr(MSR_IA32_VMX_PROCBASED_CTLS2) : 0;
     c->ept_vpid = c->secondary >> 32 & (SECONDARY_EPT | SECONDARY_VPID) ? rdmsr(MSR_IA32_VMX_EPT_VPID_CAP) : 0;
+    if ((c->ept_vpid & EPT_INVVPID_SINGLE) != EPT_INVVPID_SINGLE)
+        c->secondary &= ~((uint64_t)SECONDARY_VPID << 32); /* of no use if nothing can be dropped */
 }
 
 void virt_examine_cpu(void)
@@ -223,6 +225,13 @@ void virt_intercept_msr(uint32_t index, bool read, bool write)
 void vcpu_flush_ept(uint64_t pointer)
 {
     invept(INVEPT_SINGLE_CONTEXT, pointer);
+}
+
+/* Without VPID every entry and exit does it (28.3.3.1). */
+void vmx_flush_linear(void)
+{
+    if (vmx.capabilities.secondary >> 32 & SECONDARY_VPID)
+        invvpid(INVVPID_SINGLE_CONTEXT, vmread16(VMCS_VPID));
 }
 
 void vcpu_set_ept(uint64_t pointer)

@@ -10,13 +10,7 @@
 #include "arch/x86/vmx/vmcs.h"
 #include "lib/options.h"
 
-enum { PENDING_DEBUG_BS = BIT(14), DEBUGCTL_BTF = BIT(1), RIGHTS_LONG = BIT(13) };
-
-/* Outside 64-bit mode RIP has 32 bits, and an entry checks that (26.3.1.4). */
-static bool is_64bit_code(void)
-{
-    return vmread64(VMCS_GUEST_EFER) & EFER_LMA && vmread32(VMCS_GUEST_CS_ACCESS_RIGHTS) & RIGHTS_LONG;
-}
+enum { PENDING_DEBUG_BS = BIT(14), DEBUGCTL_BTF = BIT(1) };
 
 /*
  * RIP goes to the next instruction: true in the common case. What is rare is left to finish_advance(): RIP wraps, the
@@ -33,12 +27,13 @@ static inline bool advance_simply(void)
            likely(!(vmread_natural(VMCS_GUEST_RFLAGS) & RFLAGS_TF));
 }
 
+/* Outside 64-bit mode RIP has 32 bits, and an entry checks that (26.3.1.4). */
 static void finish_advance(void)
 {
     uint64_t rip = vmread_natural(VMCS_GUEST_RIP);
     uint32_t blocking = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
 
-    if (!is_64bit_code())
+    if (!vcpu_is_64bit())
         vmwrite_natural(VMCS_GUEST_RIP, (uint32_t)rip);
     vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
     if (vmread_natural(VMCS_GUEST_RFLAGS) & RFLAGS_TF && !(vmread64(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))

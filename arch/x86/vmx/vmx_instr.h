@@ -50,6 +50,8 @@ VMX_ADDRESS_INSTRUCTION(vmptrld)
 
 enum { INVEPT_SINGLE_CONTEXT = 1 };
 
+enum { INVVPID_SINGLE_CONTEXT = 1 };
+
 /* Only an invalid type or pointer fails, and the pointer is the VMCS's own. */
 static inline void invept(uint64_t type, uint64_t pointer)
 {
@@ -57,4 +59,13 @@ static inline void invept(uint64_t type, uint64_t pointer)
         uint64_t pointer, reserved;
     } descriptor = {pointer, 0};
     asm volatile("invept %0, %1" : : "m"(descriptor), "r"(type) : "cc", "memory");
+}
+
+/* Only an invalid type or the VPID 0 fails. */
+static inline void invvpid(uint64_t type, uint16_t vpid)
+{
+    struct {
+        uint64_t vpid, address;
+    } descriptor = {vpid, 0};
+    asm volatile("invvpid %0, %1" : : "m"(descriptor), "r"(type) : "cc", "memory");
 }

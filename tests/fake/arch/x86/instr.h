@@ -29,6 +29,8 @@ void write_cr3(uint64_t value);
 void write_cr4(uint64_t value);
 uint64_t read_dr6(void);
 void write_dr6(uint64_t value);
+void clear_breakpoints(void);
+uint32_t rdpkru(void);
 uint8_t inb(uint16_t port);
 void outb(uint16_t port, uint8_t value);
 void sidt(struct descriptor_pointer *pointer);

@@ -14,3 +14,5 @@ must_check bool vmptrld(uint64_t physical);
 
 enum { INVEPT_SINGLE_CONTEXT = 1 };
 void invept(uint64_t type, uint64_t pointer);
+enum { INVVPID_SINGLE_CONTEXT = 1 };
+void invvpid(uint64_t type, uint16_t vpid);
