@@ -17,7 +17,7 @@
 #define CPUID_1_ECX_HYPERVISOR (1u << 31)
 
 enum { FEATURE_COUNTS = 1 << 0, FEATURE_HISTOGRAM = 1 << 1 }; /* of LEAF_INTERFACE, EBX */
-enum { REASONS = 78, BUCKETS = 32 };
+enum { REASONS = 86, BUCKETS = 32 };
 
 struct cpuid_result {
     uint32_t eax, ebx, ecx, edx;

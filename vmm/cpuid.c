@@ -27,8 +27,12 @@ static const struct cpuid_rule rules[] = {
     {0x7, 0, EBX, BIT(10), VIRT_INVPCID, "INVPCID: the CPU can't let a guest have it"},
     {0x7, 0, EBX, BIT(25), VIRT_NEVER, "Intel PT: its output goes to physical addresses, past the EPT"},
     {0x7, 0, ECX, BIT(5), VIRT_USER_WAIT, "WAITPKG: the CPU can't let a guest have it"},
+    {0x7, 0, ECX, BIT(22), VIRT_RDTSCP, "RDPID: the CPU can't let a guest have it"},
     {0x7, 0, EDX, BIT(18), VIRT_PCONFIG, "PCONFIG: the CPU can't let a guest have it"},
     {0x7, 1, EAX, BIT(17), VIRT_NEVER, "FRED: its state needs VMCS fields that Plinth doesn't switch"},
+    {0x7, 1, EAX, BIT(27), VIRT_NEVER, "RDMSRLIST: would need a control that Plinth doesn't set"},
+    {0x7, 1, ECX, BIT(5), VIRT_NEVER, "RDMSR and WRMSRNS of an immediate index: their exits have no handler"},
+    {0x7, 1, EDX, BIT(15), VIRT_NEVER, "URDMSR: would need a control that Plinth doesn't set"},
     {0xd, 1, EAX, BIT(3), VIRT_XSAVES, "XSAVES: the CPU can't let a guest have it"},
     {0xd, 1, ECX, BIT(8), VIRT_NEVER, "Intel PT: XRSTORS could load its MSRs"},
     {0x14, ANY, EAX, ~0u, VIRT_NEVER, "Intel PT"},
@@ -50,7 +54,7 @@ enum { STATISTICS_FIRST = 0x40010000, STATISTICS_LAST = 0x4001ffff, ALL_CPUS = 0
 enum { BUCKETS_FIRST = 0x40020000, BUCKETS_LAST = 0x4002ffff, BUCKET_LEAVES = TICK_BUCKETS / 2 };
 enum { FEATURE_COUNTS = BIT(0), FEATURE_HISTOGRAM = BIT(1) };
 enum { EXTENDED_FIRST = 0x80000000 };
-enum { STRUCTURED_ECX_OSPKE = BIT(4) };
+enum { STRUCTURED_ECX_OSPKE = BIT(4), EXTENDED_EDX_SYSCALL = BIT(11) };
 
 /* The rules that hold on this machine, those of one leaf together. */
 struct leaf_mask {
@@ -115,8 +119,8 @@ static void apply_rules(uint32_t leaf, uint32_t subleaf, struct cpuid_result *r)
     }
 }
 
-/* Bits that show the guest's CR4, where CPUID has just shown Plinth's. */
-static void mirror_cr4(uint32_t leaf, uint32_t subleaf, struct cpuid_result *r)
+/* Bits that show the guest's CR4, or its mode, where CPUID has just shown Plinth's. */
+static void mirror_state(uint32_t leaf, uint32_t subleaf, struct cpuid_result *r)
 {
     if (leaf == LEAF_FEATURES) {
         r->ecx |= CPUID_1_ECX_HYPERVISOR;
@@ -127,6 +131,8 @@ static void mirror_cr4(uint32_t leaf, uint32_t subleaf, struct cpuid_result *r)
         r->ecx &= ~(uint32_t)STRUCTURED_ECX_OSPKE;
         if (vcpu_cr4() & CR4_PKE)
             r->ecx |= STRUCTURED_ECX_OSPKE;
+    } else if (leaf == EXTENDED_FIRST + 1 && !vcpu_is_64bit()) {
+        r->edx &= ~(uint32_t)EXTENDED_EDX_SYSCALL; /* SDM vol. 2, CPUID: only there in 64-bit mode */
     }
 }
 
@@ -228,7 +234,7 @@ void vmm_cpuid_special(struct guest_regs *regs)
     } else {
         r = cpuid(leaf, subleaf);
         leaf = answered_leaf(leaf);
-        mirror_cr4(leaf, subleaf, &r);
+        mirror_state(leaf, subleaf, &r);
         apply_rules(leaf, subleaf, &r);
     }
     regs->rax = r.eax;

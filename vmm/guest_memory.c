@@ -3,6 +3,7 @@
 #include "arch/x86/virt.h"
 #include "arch/x86/window.h"
 #include "lib/string.h"
+#include "vmm/guest_watch.h"
 #include "vmm/vmm.h"
 
 enum { TYPE_MASK = 7 };
@@ -67,6 +68,22 @@ static void store(volatile void *there, unsigned bytes, uint64_t value)
     *(volatile uint8_t *)there = (uint8_t)value;
 }
 
+/* Watches see what Plinth does in the guest's place, piece by piece, and nothing of what it does for others, their own
+ * reports among that: those look at memory too, through the same window, so this comes first. */
+static void tell_watches(uint64_t address, uint64_t size, bool write)
+{
+    struct vmm_cpu *me = vmm_cpu(cpu_this());
+
+    if (likely(!me->emulates))
+        return;
+    me->emulates = false;
+    for (unsigned bytes; size; size -= bytes, address += bytes) {
+        bytes = width(address, size);
+        guest_watch_emulated(address, write);
+    }
+    me->emulates = true;
+}
+
 static void transfer(uint64_t address, uint8_t *own, uint64_t size, bool write)
 {
     volatile uint8_t *there = NULL;
@@ -92,6 +109,7 @@ bool guest_read_physical(uint64_t address, void *to, uint64_t size)
 {
     if (!reachable(address, size))
         return false;
+    tell_watches(address, size, false);
     transfer(address, to, size, false);
     return true;
 }
@@ -100,6 +118,7 @@ bool guest_write_physical(uint64_t address, const void *from, uint64_t size)
 {
     if (!reachable(address, size))
         return false;
+    tell_watches(address, size, true);
     transfer(address, (uint8_t *)from, size, true);
     return true;
 }
@@ -119,6 +138,7 @@ bool guest_exchange_physical(uint64_t address, unsigned size, uint64_t *old, uin
 
     if (!reachable(address, size))
         return false;
+    tell_watches(address, size, true);
     there = show(address);
     switch (size) {
     case 1:

@@ -310,3 +310,10 @@ bool guest_watch_violation(const struct vm_exit *exit)
     guest_watch_poll();
     return true;
 }
+
+void guest_watch_emulated(uint64_t address, bool write)
+{
+    struct vm_exit exit = {.kind = VM_EXIT_MEMORY, .memory = {.address = address, .read = !write, .write = write}};
+
+    tell_owner(&exit, write ? EPT_WRITE : EPT_READ);
+}

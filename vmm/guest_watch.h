@@ -59,6 +59,9 @@ must_check bool guest_watch_settle(struct range pages);
  */
 bool guest_watch_violation(const struct vm_exit *exit);
 
+/* An access that Plinth makes in the guest's place (a task switch's): reported to whom it concerns. */
+void guest_watch_emulated(uint64_t address, bool write);
+
 /* The tree in which no watch takes anything away, or NULL as long as there has been no watch. */
 struct ept *guest_watch_open_tree(void);
 

@@ -15,7 +15,7 @@ enum msr_policy {
     MSR_THROUGH,         /* the CPU's own answer */
     MSR_FAULT,           /* #GP: as far as the guest knows there is no such MSR */
     MSR_DROP,            /* written without effect */
-    MSR_LOCKED,          /* IA32_FEATURE_CONTROL: locked, without VMX */
+    MSR_LOCKED,          /* IA32_FEATURE_CONTROL: locked, without VMX and SMX; SGX and LMCE as they are */
     MSR_APIC_BASE_WRITE, /* any mode, but not another address */
     MSR_X2APIC_ICR_WRITE,
     MSR_MTRR,              /* the guest's own; Plinth keeps the machine's */
@@ -49,6 +49,7 @@ static const struct msr_rule rules[] = {
      "no sample may be written to Plinth's memory"},
     {MSR_IA32_VMX_BASIC, MSR_IA32_VMX_EXIT_CTLS2, MSR_FAULT, MSR_FAULT, "VMX is hidden"},
     {MSR_IA32_RTIT_OUTPUT_BASE, MSR_IA32_RTIT_ADDR3_B, MSR_FAULT, MSR_FAULT, "Intel PT is hidden"},
+    {MSR_IA32_FRED_RSP0, MSR_IA32_FRED_CONFIG, MSR_FAULT, MSR_FAULT, "FRED is hidden"},
     {MSR_X2APIC_ICR, MSR_X2APIC_ICR, MSR_THROUGH, MSR_X2APIC_ICR_WRITE,
      "INIT and SIPI by message, while ap_start=icr needs it"},
     {MSR_IA32_XSS, MSR_IA32_XSS, MSR_THROUGH, MSR_XSS_WRITE, "Intel PT is hidden, and XRSTORS could load its MSRs"},
@@ -61,6 +62,9 @@ struct policed {
 };
 enum { POLICED_END = 0x1000 };
 static struct policed policed[POLICED_END] __attribute__((section(".sealed")));
+
+/* It is locked, so what it was at boot it is. */
+static uint64_t feature_control __attribute__((section(".sealed")));
 
 static struct policed police(const struct msr_rule *rule, uint32_t index)
 {
@@ -81,6 +85,8 @@ static void spread_rules(void)
 void msr_init(void)
 {
     spread_rules();
+    feature_control = rdmsr(MSR_IA32_FEATURE_CONTROL) & ~(FEATURE_CONTROL_VMX | FEATURE_CONTROL_SMX);
+    feature_control |= FEATURE_CONTROL_LOCK;
     for (unsigned i = 0; i < ARRAY_SIZE(rules); i++) {
         const struct msr_rule *rule = &rules[i];
 
@@ -160,7 +166,7 @@ static bool read(struct policed msr, uint32_t index, uint64_t *value)
     case MSR_FAULT:
         return false;
     case MSR_LOCKED:
-        *value = FEATURE_CONTROL_LOCK;
+        *value = feature_control;
         return true;
     case MSR_MTRR:
         *value = *guest_mtrr(msr.word);

@@ -17,7 +17,9 @@ enum exit_action task_exit(const struct task_request *request)
     struct task_outcome outcome;
 
     vcpu_get_task(&state);
+    vmm_cpu(cpu_this())->emulates = true;
     task_switch(&state, request, &outcome);
+    vmm_cpu(cpu_this())->emulates = false;
     if (outcome.committed)
         vcpu_set_task(&state);
     if (outcome.result != TASK_REFUSED)

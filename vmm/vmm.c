@@ -26,19 +26,6 @@ enum exit_action vmm_xsetbv(const struct guest_regs *regs)
     return ACTION_NEXT;
 }
 
-/* CR4.VMXE and CR4.SMXE don't exist as far as the guest knows; CR0.NE it may think what it likes of. */
-static enum exit_action handle_cr_write(const struct vm_exit *exit)
-{
-    const uint64_t upper = 0xffffffff00000000;
-
-    if (exit->cr.number != 0)
-        return ACTION_GP;
-    if (exit->cr.value & upper)
-        return ACTION_GP;
-    vcpu_show_cr0(exit->cr.value);
-    return ACTION_RESUME;
-}
-
 /* The machine would reset (SDM vol. 3, 6.15, "Interrupt 8"); a report is of more use to who looks for it. */
 enum exit_action triple_fault_exit(void)
 {
@@ -87,7 +74,7 @@ static enum exit_action dispatch(struct guest_regs *regs, const struct vm_exit *
     case VM_EXIT_XSETBV:
         return vmm_xsetbv(regs);
     case VM_EXIT_CR_WRITE:
-        return handle_cr_write(exit);
+        return control_register_exit(exit);
     case VM_EXIT_INVD:
         wbinvd(); /* caches that hold Plinth's own lines can't be thrown away */
         return ACTION_NEXT;

@@ -23,6 +23,7 @@ struct vmm_cpu {
     uint32_t trapped_register; /* apic_trap.c */
     uint32_t block_accesses;   /* memory.c: how often the guest has touched Plinth's block on this CPU */
     uint32_t apic_moves;       /* msr.c: how often the guest has tried to move this CPU's APIC */
+    bool emulates;             /* task.c: Plinth accesses memory in the guest's place now */
     struct detour detour;
     struct watch_reports watch_reports;
     struct mtrr_state mtrr; /* the guest's */
@@ -54,6 +55,9 @@ void msr_log_ledger(void);
 
 /* vmm.c */
 enum exit_action triple_fault_exit(void);
+
+/* control_registers.c */
+enum exit_action control_register_exit(const struct vm_exit *exit);
 
 /* task.c */
 enum exit_action task_exit(const struct task_request *request);

@@ -33,7 +33,7 @@ struct vcpu; /* the backend's; arch/x86/vmx/vcpu.h */
 struct exit_statistics {
     uint64_t exits, ticks;
 };
-enum { EXIT_REASONS = 78 };
+enum { EXIT_REASONS = 86 };
 
 /* Bucket n of a reason counts its exits of 2^n ticks and more, and less than twice that. A page of the pool holds the
  * buckets of 16 reasons. */

@@ -10,6 +10,7 @@
 
 struct ept;
 
+#define FAKE_FEATURE_CONTROL 0x16ff07 /* SGX, LMCE, VMX and SMX; locked */
 enum { FAKE_CPUS = 2, FAKE_MSRS = 96 };
 
 struct fake_msr {

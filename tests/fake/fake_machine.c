@@ -368,7 +368,7 @@ static void add_msrs(struct fake_cpu *cpu, const struct fake_setup *setup)
 {
     add_vmx_msrs(cpu, setup);
     fake_msr_add(cpu, MSR_IA32_APIC_BASE, 0xfee00800 | (cpu == fake_cpus ? APIC_BASE_BSP : 0));
-    fake_msr_add(cpu, MSR_IA32_FEATURE_CONTROL, FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX);
+    fake_msr_add(cpu, MSR_IA32_FEATURE_CONTROL, FAKE_FEATURE_CONTROL);
     fake_msr_add(cpu, MSR_IA32_MTRRCAP, mtrr.capability);
     fake_msr_add(cpu, MSR_IA32_SYSENTER_CS, 0);
     fake_msr_add(cpu, MSR_IA32_SYSENTER_ESP, 0);

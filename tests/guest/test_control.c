@@ -5,6 +5,7 @@
 
 typedef unsigned long long ull;
 
+enum { NE = 1 << 5 };
 enum { MOV_CR0 = 0xc0, MOV_CR2 = 0xd0, MOV_CR3 = 0xd8, MOV_CR4 = 0xe0 };
 
 static uint64_t read_control(uint8_t modrm)
@@ -71,6 +72,31 @@ static void try_cr0(void)
     try_control("cr0", RING0_32, MOV_CR0, cr0 ^ 1u << 5); /* NE, which VMX fixes */
     try_control("cr0", RING0_16, MOV_CR0, cr0 ^ 1u << 5);
     try_control("cr0", RING3, MOV_CR0, cr0);
+    /* with NE, and refused: NE too stays what it was */
+    try_control("cr0", RING0, MOV_CR0, (cr0 ^ NE) | 1u << 29);
+    try_control("cr0", RING0, MOV_CR0, (cr0 ^ NE) & ~(uint64_t)0x80000000);
+    try_control("cr0", RING0, MOV_CR0, (cr0 ^ NE) & ~(uint64_t)1);
+    try_control("cr0", RING0_32, MOV_CR0, (cr0 ^ NE) | 1u << 29);
+}
+
+/* RF lets a breakpoint on the instruction pass once, also if it is executed twice because of an exit. */
+static void try_breakpoint(void)
+{
+    static const uint8_t code[] = {0x0f, 0x22, 0xc0}; /* mov %rax, %cr0 */
+    uint64_t cr0 = read_cr0();
+    struct exec exec;
+
+    for (unsigned i = 0; i < 2; i++) {
+        exec_prepare(&exec, RING0, code, sizeof(code));
+        exec.frame.rax = cr0 ^ NE;
+        exec.frame.rflags |= i ? 1u << 16 : 0;
+        write_dr0(exec.code);
+        write_dr7(0x402);
+        exec_run(&exec);
+        write_dr7(0x400);
+        observe("breakpoint on mov cr0, RF %u: %s, now %llx", i, exec_outcome(&exec).text, (ull)read_cr0());
+        write_cr0(cr0);
+    }
 }
 
 /* SMEP, SMAP: this kernel runs from pages that are open to CPL 3; LASS: in the lower half of the addresses. */
@@ -151,6 +177,7 @@ void test_control(void)
     uint64_t cr0 = read_cr0();
 
     try_cr0();
+    try_breakpoint();
     try_cr4();
     try_cr3();
     for (enum ring ring = RING0; ring < RINGS; ring++) {

@@ -85,6 +85,20 @@ static void show_hypervisor_leaves(void)
     }
 }
 
+/* Leaf 80000001's SYSCALL is there in 64-bit mode only; nothing else depends on the mode. */
+static void in_every_mode(void)
+{
+    static const uint8_t code[] = {0x0f, 0xa2};
+    struct exec exec;
+
+    for (enum ring ring = RING0; ring < RINGS; ring++) {
+        exec_prepare(&exec, ring, code, sizeof(code));
+        exec.frame.rax = 0x80000001;
+        exec_run(&exec);
+        observe("%s leaf 80000001: %08x %08x", ring_names[ring], (uint32_t)exec.frame.rcx, (uint32_t)exec.frame.rdx);
+    }
+}
+
 static void check_osxsave(void *argument)
 {
     bool *follows = argument;
@@ -132,6 +146,7 @@ void test_cpuid(void)
     static struct leaves first, other;
 
     show_hypervisor_leaves();
+    in_every_mode();
     collect(&first);
     for (unsigned i = 0; i < first.count; i++) {
         struct leaf leaf = first.leaf[i];

@@ -165,6 +165,7 @@ enum { TASK_PRIORITY = 0x80, SPURIOUS = 0xf0 };
 static void write_apic(void *argument)
 {
     (void)argument;
+    write_dr0(0x1234);
     __asm__ volatile("sti");
     for (;;)
         *apic_register(TASK_PRIORITY) = 0;
@@ -178,16 +179,17 @@ static void look_at_start(void *argument)
     __asm__ volatile("pushfq; popq %0" : "=r"(rflags));
     found[0] = rflags & (RFLAGS_IF | RFLAGS_TF);
     found[1] = *apic_register(SPURIOUS);
+    found[2] = read_dr0();
 }
 
 /* An INIT comes anywhere between an APIC write's exit and its end: nothing of that may live on in the started CPU. */
 static void restarts_amid_steps(struct cpu *cpu)
 {
-    unsigned lost = 0, flags = 0, disabled = 0;
+    unsigned lost = 0, flags = 0, disabled = 0, breakpoints = 0;
 
     for (unsigned round = 0; round < 60; round++) {
         uint32_t starts = cpu->starts;
-        uint64_t found[2] = {0, 0};
+        uint64_t found[3] = {0, 0, 0};
 
         cpu->job = write_apic;
         delay_us(20 + round);
@@ -200,10 +202,11 @@ static void restarts_amid_steps(struct cpu *cpu)
         smp_run(cpu, look_at_start, found);
         flags += found[0] != 0;
         disabled += found[1] != (0x100 | SPURIOUS_VECTOR);
+        breakpoints += found[2] != 0; /* SDM vol. 3, table 9-1 */
     }
     observe("cpu%u: restarts amid APIC writes: %u lost, %u with wrong flags, %u with a wrong APIC", cpu->index, lost,
             flags, disabled);
-    check(!lost && !flags && !disabled, "cpu%u: an INIT amid an APIC write leaves traces", cpu->index);
+    check(!lost && !flags && !disabled && !breakpoints, "cpu%u: an INIT amid an APIC write leaves traces", cpu->index);
 }
 
 void test_smp(void)

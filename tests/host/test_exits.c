@@ -2,6 +2,9 @@
  * report. */
 #include "tests/host/exit_fixture.h"
 
+#include "vmm/guest_memory.h"
+#include "vmm/guest_watch.h"
+
 static void rip_wraps_as_the_mode_says(void **state)
 {
     (void)state;
@@ -36,7 +39,7 @@ static void every_reason_has_an_end(void **state)
         else
             assert_contains(fake_end_text(), "VM exit \"");
     }
-    assert_int_equal(crashed, 0x10000 - 30);
+    assert_int_equal(crashed, 0x10000 - 36);
 }
 
 static void a_failed_entry_ends_in_a_report(void **state)
@@ -67,22 +70,57 @@ static void expect_hidden(uint32_t leaf, uint32_t subleaf, struct cpuid_result h
     assert_int_equal(regs->rdx, machine.edx & ~hidden.edx);
 }
 
-/* What the table in cpuid.c must come to, written down a second time: VMX, SMX, Intel PT and FRED, and, as this CPU's
- * controls give none of them, INVPCID, WAITPKG and PCONFIG. Nothing else: XSAVES and RDTSCP it can have. */
+/* What the table in cpuid.c must come to, written down a second time: VMX, SMX, Intel PT, FRED and ways to MSRs that
+ * Plinth doesn't know, and, as this CPU's controls give none of them, INVPCID, WAITPKG, PCONFIG, RDTSCP and RDPID;
+ * outside 64-bit mode SYSCALL. Nothing else: XSAVES it can have. */
 static void cpuid_hides_what_plinth_keeps(void **state)
 {
     const uint32_t vmx_bit = BIT(5), smx = BIT(6), osxsave = BIT(27), invpcid = BIT(10), pt = BIT(25), ospke = BIT(4);
-    const uint32_t waitpkg = BIT(5), pconfig = BIT(18), fred = BIT(17), xss_pt = BIT(8);
+    const uint32_t waitpkg = BIT(5), pconfig = BIT(18), fred = BIT(17), xss_pt = BIT(8), rdpid = BIT(22);
+    const uint32_t msrlist = BIT(27), msr_immediate = BIT(5), user_msr = BIT(15), rdtscp = BIT(27), syscall = BIT(11);
 
     (void)state;
     set(INDEX_GUEST_CR4, CR4_VMXE); /* without OSXSAVE and PKE */
     expect_hidden(0x1, 0, (struct cpuid_result){0, 0, vmx_bit | smx | osxsave, 0});
-    expect_hidden(0x7, 0, (struct cpuid_result){0, invpcid | pt, waitpkg | ospke, pconfig});
-    expect_hidden(0x7, 1, (struct cpuid_result){fred, 0, 0, 0});
+    expect_hidden(0x7, 0, (struct cpuid_result){0, invpcid | pt, waitpkg | rdpid | ospke, pconfig});
+    expect_hidden(0x7, 1, (struct cpuid_result){fred | msrlist, 0, msr_immediate, user_msr});
     expect_hidden(0xd, 1, (struct cpuid_result){0, 0, xss_pt, 0});
     expect_hidden(0x14, 0, (struct cpuid_result){~0u, ~0u, ~0u, ~0u});
-    expect_hidden(0x80000001, 0, (struct cpuid_result){0, 0, 0, 0});
+    expect_hidden(0x80000001, 0, (struct cpuid_result){0, 0, 0, rdtscp | syscall});
     expect_hidden(0x4, 0, (struct cpuid_result){0, 0, 0, 0});
+}
+
+static unsigned count_lines(const char *text)
+{
+    unsigned lines = 0;
+
+    for (const char *at = console_text(); (at = strstr(at, text)); at++)
+        lines++;
+    return lines;
+}
+
+/* A task switch reads and writes in Plinth's own way: watches must see it all the same, and nothing else of Plinth's.
+ */
+static void a_task_switch_is_watched(void **state)
+{
+    const struct range gdt = {0x91000, 0x92000};
+    uint64_t descriptor;
+    struct error error;
+    int number = guest_watch_add(gdt, EPT_READ | EPT_WRITE | EPT_EXECUTE, 0, &error);
+
+    (void)state;
+    assert_true(number >= 0);
+    log_set_console_level(LOG_INFO);
+    console_clear();
+    assert_true(guest_read_physical(gdt.start + 8, &descriptor, 8));
+    set(INDEX_GUEST_GDTR_BASE, gdt.start);
+    set(INDEX_GUEST_GDTR_LIMIT, 0xfff);
+    exit_with(EXIT_TASK_SWITCH, 2u << 30 | 0x28); /* a jump to what is no TSS: #GP */
+    assert_true(get(INDEX_ENTRY_INTERRUPTION_INFO) == 0x80000b0d);
+    log_set_console_level(LOG_ERROR);
+    assert_int_equal(count_lines("cpu0 reads 91028"), 1);
+    assert_int_equal(count_lines("cpu0 reads"), 1);
+    assert_true(guest_watch_remove(number, &error));
 }
 
 int main(void)
@@ -92,6 +130,7 @@ int main(void)
         cmocka_unit_test_setup(every_reason_has_an_end, rewind_cpu),
         cmocka_unit_test_setup(a_failed_entry_ends_in_a_report, rewind_cpu),
         cmocka_unit_test_setup(cpuid_hides_what_plinth_keeps, rewind_cpu),
+        cmocka_unit_test_setup(a_task_switch_is_watched, rewind_cpu),
     };
 
     return cmocka_run_group_tests(tests, boot, NULL);

@@ -139,6 +139,151 @@ static void a_microcode_update_has_no_effect(void **state)
     assert_true(write_msr(MSR_IA32_BIOS_UPDT_TRIG, ~(uint64_t)0));
 }
 
+/* Row 46: locked, without VMX and SMX; SGX and machine checks for one CPU are the guest's to use. */
+static void feature_control_hides_vmx_only(void **state)
+{
+    const uint64_t sgx_and_lmce = 0x160000;
+
+    (void)state;
+    assert_true(FAKE_FEATURE_CONTROL == (sgx_and_lmce | 0xff07));
+    assert_true(read_msr(MSR_IA32_FEATURE_CONTROL));
+    assert_true(cpu_this()->frame->rax == (sgx_and_lmce | 1) && cpu_this()->frame->rdx == 0);
+    assert_false(write_msr(MSR_IA32_FEATURE_CONTROL, sgx_and_lmce | 1));
+}
+
+/* Row 39: FRED's state would need VMCS fields that Plinth doesn't switch. */
+static void fred_is_hidden(void **state)
+{
+    (void)state;
+    for (uint32_t index = MSR_IA32_FRED_RSP0; index <= MSR_IA32_FRED_CONFIG; index++) {
+        fake_msr_add(&fake_cpus[0], index, 0);
+        assert_false(read_msr(index) || write_msr(index, 0x1000));
+        fake_cpus[0].msr_count--;
+    }
+    assert_true(get(INDEX_CR4_MASK) & CR4_FRED);
+    cpu_this()->frame->rax = get(INDEX_GUEST_CR4) | CR4_FRED;
+    exit_with(EXIT_CR_ACCESS, 4); /* MOV CR4, RAX */
+    assert_true(get(INDEX_ENTRY_INTERRUPTION_INFO) == 0x80000b0d);
+}
+
+/* Instructions that a control of VT-x must allow: not promised if it doesn't. The fake CPU's leaf 7.1 has every bit. */
+static void what_would_be_undefined_is_not_promised(void **state)
+{
+    const uint32_t rdpid = 1u << 22, waitpkg = 1u << 5, fred = 1u << 17, msrlist = 1u << 27, msr_imm = 1u << 5;
+    struct cpuid_result r = ask_cpuid(7, 1);
+
+    (void)state;
+    assert_true(cpuid(7, 1).eax & fred && cpuid(7, 1).eax & msrlist);
+    assert_false(r.eax & (fred | msrlist) || r.ecx & msr_imm || r.edx & 1u << 15);
+    assert_true(cpuid(7, 0).ecx & rdpid && cpuid(7, 0).ecx & waitpkg);
+    assert_false(ask_cpuid(7, 0).ecx & (rdpid | waitpkg));
+}
+
+/* SDM vol. 2, CPUID: outside 64-bit mode there is none. */
+static void syscall_is_promised_in_64_bit_mode_only(void **state)
+{
+    const uint32_t syscall = 1u << 11;
+
+    (void)state;
+    assert_true(cpuid(0x80000001, 0).edx & syscall);
+    assert_false(ask_cpuid(0x80000001, 0).edx & syscall); /* the guest's first mode is protected mode */
+    set(INDEX_GUEST_EFER, EFER_LME | EFER_LMA);
+    assert_false(vcpu_is_64bit());
+    set(INDEX_GUEST_CS_ACCESS_RIGHTS, 0xa09b);
+    assert_true(vcpu_is_64bit());
+    set(INDEX_EXIT_REASON, EXIT_CPUID);
+    cpu_this()->frame->rax = 0x80000001;
+    assert_int_equal(fake_exit(), FAKE_RETURNED);
+    assert_true(cpu_this()->frame->rdx & syscall);
+}
+
+/* CR0.NE is Plinth's; whether the guest's view of it changes depends on whether the CPU would load the rest. */
+static void a_refused_cr0_changes_nothing(void **state)
+{
+    const uint64_t cd = 1u << 30, nw = 1u << 29, pg = 1u << 31, pe = 1, ne = 1 << 5, high = (uint64_t)1 << 32;
+    const uint64_t refused[] = {pe | ne | nw, ne | pg, pe | ne | high, pe | ne | nw | pg};
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(refused); i++) {
+        rewind_cpu(state);
+        set(INDEX_CR0_SHADOW, pe);
+        set(INDEX_GUEST_EFER, EFER_LME | EFER_LMA);
+        set(INDEX_ENTRY_CONTROLS, get(INDEX_ENTRY_CONTROLS) | ENTRY_IA32E_MODE_GUEST);
+        set(INDEX_GUEST_CR0, get(INDEX_GUEST_CR0) | pg);
+        set(INDEX_GUEST_CR4, get(INDEX_GUEST_CR4) | CR4_PAE);
+        cpu_this()->frame->rax = refused[i];
+        exit_with(EXIT_CR_ACCESS, 0); /* MOV CR0, RAX */
+        assert_true(get(INDEX_ENTRY_INTERRUPTION_INFO) == 0x80000b0d && get(INDEX_CR0_SHADOW) == pe);
+    }
+    rewind_cpu(state);
+    cpu_this()->frame->rax = pe | ne | cd | nw;
+    exit_with(EXIT_CR_ACCESS, 0);
+    assert_true(get(INDEX_CR0_SHADOW) == (pe | ne | cd | nw));
+    assert_true(get(INDEX_GUEST_RFLAGS) & RFLAGS_RF); /* 27.3.3 */
+}
+
+/* With PAE paging the PDPTEs are loaded, and may be refused. */
+static void a_refused_pdpte_refuses_cr0(void **state)
+{
+    const uint64_t pg = 1u << 31;
+    uint64_t *pdptes = (uint64_t *)fake_memory[0];
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        const uint64_t entries[] = {0x1001, 0x1003, 0xffe}; /* present; with a reserved bit; absent */
+
+        rewind_cpu(state);
+        pdptes[0] = entries[i];
+        set(INDEX_GUEST_CR3, 0);
+        set(INDEX_GUEST_CR4, get(INDEX_GUEST_CR4) | CR4_PAE);
+        cpu_this()->frame->rax = pg | 0x21;
+        exit_with(EXIT_CR_ACCESS, 0);
+        assert_true(!(get(INDEX_ENTRY_INTERRUPTION_INFO) & INTERRUPTION_VALID) == (i != 1));
+    }
+    pdptes[0] = 0;
+}
+
+/* 28.3.3.3: VM entries drop nothing, so who puts another CR0 and CR3 there must. And table 9-1: DR0 to DR3. */
+static void an_init_leaves_no_translation(void **state)
+{
+    unsigned before = fake_cpus[0].linear_flushes;
+
+    (void)state;
+    assert_true(get(INDEX_SECONDARY_CONTROLS) & SECONDARY_VPID && get(INDEX_VPID) == 1);
+    fake_cpus[0].breakpoints = 1;
+    exit_with(EXIT_INIT, 0);
+    assert_true(fake_cpus[0].linear_flushes > before);
+    assert_true(fake_cpus[0].breakpoints == 0);
+}
+
+/* Protection keys' rights are the guest's live registers, PKRU to be had only with CR4.PKE on, for the moment. */
+static void protection_keys_are_read_live(void **state)
+{
+    struct guest_paging paging;
+    uint64_t host = fake_cpus[0].cr4;
+
+    (void)state;
+    fake_cpus[0].pkru = 0x55555554;
+    vcpu_paging(&paging);
+    assert_true(paging.pkru == 0 && paging.pkrs == 0);
+    set(INDEX_GUEST_CR4, get(INDEX_GUEST_CR4) | CR4_PKE | CR4_PKS);
+    fake_msr_add(&fake_cpus[0], MSR_IA32_PKRS, 0x1234);
+    vcpu_paging(&paging);
+    assert_true(paging.pkru == 0x55555554 && paging.pkrs == 0x1234 && fake_cpus[0].cr4 == host);
+}
+
+/* What a VM exit switches off a VM entry brings back, or neither is used. */
+static void controls_come_in_pairs(void **state)
+{
+    uint32_t exit = EXIT_CLEAR_BNDCFGS | EXIT_CLEAR_LBR_CTL | EXIT_SAVE_PAT, entry = ENTRY_LOAD_LBR_CTL;
+
+    (void)state;
+    controls_pair(&exit, &entry);
+    assert_true(exit == (EXIT_CLEAR_LBR_CTL | EXIT_SAVE_PAT) && entry == ENTRY_LOAD_LBR_CTL);
+    assert_true(get(INDEX_EXIT_CONTROLS) & EXIT_CLEAR_BNDCFGS && get(INDEX_ENTRY_CONTROLS) & ENTRY_LOAD_BNDCFGS);
+    assert_true(get(INDEX_GUEST_BNDCFGS) == 0x1001); /* as the machine's was */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +294,15 @@ int main(void)
         cmocka_unit_test_setup(pebs_is_off_in_root_mode, rewind_cpu),
         cmocka_unit_test_setup(misc_enable_keeps_what_plinth_needs, rewind_cpu),
         cmocka_unit_test_setup(a_microcode_update_has_no_effect, rewind_cpu),
+        cmocka_unit_test_setup(feature_control_hides_vmx_only, rewind_cpu),
+        cmocka_unit_test_setup(fred_is_hidden, rewind_cpu),
+        cmocka_unit_test_setup(what_would_be_undefined_is_not_promised, rewind_cpu),
+        cmocka_unit_test_setup(syscall_is_promised_in_64_bit_mode_only, rewind_cpu),
+        cmocka_unit_test_setup(a_refused_cr0_changes_nothing, rewind_cpu),
+        cmocka_unit_test_setup(a_refused_pdpte_refuses_cr0, rewind_cpu),
+        cmocka_unit_test_setup(an_init_leaves_no_translation, rewind_cpu),
+        cmocka_unit_test_setup(protection_keys_are_read_live, rewind_cpu),
+        cmocka_unit_test_setup(controls_come_in_pairs, rewind_cpu),
     };
 
     return cmocka_run_group_tests(tests, boot, NULL);

@@ -179,6 +179,12 @@ static enum vm_exit_kind plain_kind(enum exit_reason reason)
     case EXIT_VMFUNC:
     case EXIT_SEAMCALL:
     case EXIT_TDCALL:
+    case EXIT_RDMSRLIST: /* hidden, with those that follow: a guest that tries them all the same hurts nobody */
+    case EXIT_WRMSRLIST:
+    case EXIT_URDMSR:
+    case EXIT_UWRMSR:
+    case EXIT_RDMSR_IMMEDIATE:
+    case EXIT_WRMSRNS_IMMEDIATE:
         return VM_EXIT_UNDEFINED;
     case EXIT_EXCEPTION_OR_NMI:
     case EXIT_SIPI:
