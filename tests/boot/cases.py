@@ -189,7 +189,7 @@ RANDOM = (
 
 # 10^8 random instructions in all
 RANDOM_SOAK = (
-    *(Random(f"one-cpu-{seed}", cpus=1, seed=seed, steps=1_000_000, seconds=1200) for seed in range(100, 110)),
+    *(Random(f"one-cpu-{seed}", cpus=1, seed=seed, steps=1_000_000, seconds=1800) for seed in range(100, 110)),
     *(Random(f"four-cpus-{seed}", cpus=4, seed=seed, steps=250_000, seconds=1800) for seed in range(200, 210)),
 )
 

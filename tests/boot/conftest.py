@@ -83,10 +83,15 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Show what tests recorded under "show", also of those that passed: the exits of each boot."""
+    """Show what tests recorded under "show", also of those that passed: the exits of each boot. Then the sum of a soak."""
+    soaked = []
     for outcome in ("passed", "failed"):
         for report in terminalreporter.stats.get(outcome, []):
+            soaked += [[int(number) for number in value.split()] for name, value in report.user_properties if name == "soak"]
             for name, value in report.user_properties:
                 if name == "show":
                     terminalreporter.write_sep("-", report.nodeid.split("::")[-1])
                     terminalreporter.write_line(value)
+    if soaked:
+        steps, exits, seconds = (sum(column) for column in zip(*soaked))
+        terminalreporter.write_line(f"soak: {len(soaked)} seeds, {steps} random steps, {exits} exits, {seconds} s of emulator time")
