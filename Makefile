@@ -83,10 +83,11 @@ test-full soak: ## the whole matrix of guests and machines; long random runs: ho
 	@$(MAKE) --no-print-directory all
 	@tools/run-tests --suite $(subst test-,,$@)
 
-check: $(BUILD)/plinth.elf ## format, layers, no indirect branch on the exit path, docs name what is there
+check: $(BUILD)/plinth.elf ## format, layers, no indirect branch on the exit path, no split lock, docs name what is there
 	@clang-format --dry-run --Werror $(FORMATTED)
 	@tools/check-layers
 	@tools/check-exit-path $(BUILD)/plinth.elf
+	@tools/check-locks $(BUILD)/plinth.elf
 	@tools/check-docs
 
 format: ## bring every C file into the project's format

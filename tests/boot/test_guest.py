@@ -14,7 +14,7 @@ from lab.machine import Config
 @pytest.mark.parametrize("case", cases.GUEST, ids=lambda case: case.name)
 def test_guest(case, directory):
     """The same program, twice."""
-    machine = {"cpus": case.cpus, "memory": 128, "model": case.model, "ignore_bad_msrs": case.ignore_bad_msrs}
+    machine = {"cpus": case.cpus, "memory": 128, "model": case.model, "ignore_bad_msrs": case.ignore_bad_msrs, "msrs": case.msrs}
     harness.compare(directory, machines.guest_bare(case.words), machines.guest_on_plinth(case.words, case.options), case.seconds, **machine)
 
 

@@ -30,6 +30,7 @@ struct fake_cpu {
     uint32_t lapic[256]; /* by register / 16 */
     bool nmi_pending;    /* a kick is on its way */
     bool in_guest;
+    bool deaf;  /* it takes no NMI */
     bool waits; /* in park() */
 };
 extern struct fake_cpu fake_cpus[FAKE_CPUS];

@@ -246,7 +246,7 @@ void cpu_pause(void)
     jmp_buf outer;
     unsigned other = !fake_current;
 
-    if (nested || !fake_cpus[other].nmi_pending || !fake_cpus[other].in_guest)
+    if (nested || !fake_cpus[other].nmi_pending || !fake_cpus[other].in_guest || fake_cpus[other].deaf)
         return;
     nested = true;
     memcpy(&outer, &way_out, sizeof(outer));

@@ -123,6 +123,44 @@ static void try_apic_base(void)
     try_write("apic base", MSR_APIC_BASE, (base & ~(uint64_t)APIC_BASE_ENABLE) | APIC_BASE_EXTD);
 }
 
+/* What is written is there behind an exit, and not what Plinth may have put there meanwhile. */
+static void try_kept(const char *name, uint32_t index, uint64_t value)
+{
+    uint64_t before, after;
+
+    if (!rdmsr_safe(index, &before)) {
+        observe("%s: no such MSR", name);
+        return;
+    }
+    observe("%s = %llx: %s", name, (ull)value, wrmsr_outcome(index, value).text);
+    cpuid(0, 0);
+    rdmsr_safe(MSR_FEATURE_CONTROL, &after);
+    observe("%s: %llx behind exits", name, (ull)rdmsr(index));
+    wrmsr(index, before);
+}
+
+/* Rows 17, 18, 50: where the machine has them (tests/boot/cases.py: MORE_MSRS) */
+static void try_more(void)
+{
+    static const uint8_t free[] = {0, 3, 11, 16, 18, 38}, kept[] = {22, 34};
+    uint64_t before;
+
+    for (uint64_t value = 0; value < 32; value = 2 * value + 1) {
+        try_kept("spec ctrl", 0x48, value);
+        try_kept("pebs enable", MSR_PEBS_ENABLE, value);
+    }
+    if (!rdmsr_safe(MSR_MISC_ENABLE, &before))
+        return;
+    for (unsigned i = 0; i < sizeof(free); i++)
+        try_kept("misc enable", MSR_MISC_ENABLE, before ^ (uint64_t)1 << free[i]);
+    for (unsigned i = 0; i < sizeof(kept); i++) {
+        wrmsr(MSR_MISC_ENABLE, before ^ (uint64_t)1 << kept[i]);
+        differ("misc enable bit %u: %llx becomes %llx", kept[i], (ull)before, (ull)rdmsr(MSR_MISC_ENABLE));
+        check(!under_plinth() || rdmsr(MSR_MISC_ENABLE) == before, "misc enable bit %u can be changed", kept[i]);
+        wrmsr(MSR_MISC_ENABLE, before);
+    }
+}
+
 static void try_vmx(void)
 {
     uint64_t value = 0;
@@ -223,6 +261,7 @@ void test_msr(void)
     try_addresses();
     try_mtrrs();
     try_apic_base();
+    try_more();
     try_vmx();
     other_rings();
 }

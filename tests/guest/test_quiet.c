@@ -29,6 +29,25 @@ static void do_halt(void)
     __asm__ volatile("sti; hlt; cli");
 }
 
+/* MONITOR, and an MWAIT that the interrupt on its way ends (SDM vol. 3, 8.10.4) */
+static void do_mwait(void)
+{
+    static uint64_t line;
+
+    if (!(cpuid(1, 0).ecx & 1u << 3))
+        return;
+    __asm__ volatile("monitor" : : "a"(&line), "c"(0), "d"(0));
+    apic_send_self(0x44);
+    __asm__ volatile("sti; mwait; cli" : : "a"(0), "c"(0));
+}
+
+static void do_counters(void)
+{
+    struct exec exec;
+
+    EXEC(&exec, RING0, 0x0f, 0x33); /* rdpmc of counter 0 */
+}
+
 static void do_pause(void)
 {
     pause();
@@ -113,6 +132,8 @@ static const struct {
     void (*run)(void);
 } quiet[] = {
     {"hlt", do_halt},
+    {"monitor, mwait", do_mwait},
+    {"rdpmc", do_counters},
     {"pause", do_pause},
     {"rdtsc", do_time},
     {"ports", do_port},

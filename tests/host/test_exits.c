@@ -123,6 +123,32 @@ static void a_task_switch_is_watched(void **state)
     assert_true(guest_watch_remove(number, &error));
 }
 
+/* Row 19: a CPU that loops in the delivery of #AC or #DB takes no NMI. Who waits for it gives up, and says so; when it
+ * answers after all, it is asked for what it has missed. */
+static void a_deaf_cpu_holds_up_nobody_for_ever(void **state)
+{
+    struct vmm_cpu *other = vmm_cpu(cpu_at(1));
+
+    (void)state;
+    assert_true(ap_mailbox_send_startup(&other->mailbox, 0x9a) || !fake_cpus[1].waits);
+    assert_int_equal(fake_start_parked(1), FAKE_RETURNED);
+    fake_current = 0;
+    fake_cpus[1].deaf = true;
+    log_set_console_level(LOG_WARNING);
+    console_clear();
+    cpu_this()->frame->rcx = MSR_IA32_MTRR_FIX64K_00000;
+    cpu_this()->frame->rax = cpu_this()->frame->rdx = 0;
+    exit_with(EXIT_WRMSR, 0);
+    assert_contains(console_text(), "cpu1 doesn't answer cpu0's request");
+    assert_true(cpu_at(1)->kicked && fake_cpus[1].nmi_pending);
+    fake_cpus[1].deaf = false;
+    console_clear();
+    cpu_this()->frame->rax = cpu_this()->frame->rdx = 0x06060606;
+    exit_with(EXIT_WRMSR, 0);
+    assert_false(strstr(console_text(), "answer"));
+    log_set_console_level(LOG_ERROR);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +157,7 @@ int main(void)
         cmocka_unit_test_setup(a_failed_entry_ends_in_a_report, rewind_cpu),
         cmocka_unit_test_setup(cpuid_hides_what_plinth_keeps, rewind_cpu),
         cmocka_unit_test_setup(a_task_switch_is_watched, rewind_cpu),
+        cmocka_unit_test_setup(a_deaf_cpu_holds_up_nobody_for_ever, rewind_cpu), /* the last: CPU 1 runs then */
     };
 
     return cmocka_run_group_tests(tests, boot, NULL);

@@ -23,7 +23,7 @@ CONFIGURATION = """\
 display_library: rfb, options="timeout=0"
 romimage: {rom}
 vgaromimage: file={vga_bios}
-cpu: model={model}, count={cpus}, ips={ips}, quantum={quantum}, reset_on_triple_fault=0, ignore_bad_msrs={ignore_bad_msrs}
+cpu: model={model}, count={cpus}, ips={ips}, quantum={quantum}, reset_on_triple_fault=0, ignore_bad_msrs={ignore_bad_msrs}{msrs}
 vga: extension=none
 memory: guest={memory}, host={host_memory}
 ata0-master: {drive}
@@ -64,7 +64,7 @@ def configuration(config, port, second_port=None):
     """The bochsrc of a machine."""
     return CONFIGURATION.format(
         rom=rom(config), vga_bios=VGA_BIOS, model=config.model or DEFAULT_MODEL, cpus=config.cpus, ips=config.ips,
-        quantum=QUANTUM, ignore_bad_msrs=int(config.ignore_bad_msrs), memory=config.memory,
+        quantum=QUANTUM, ignore_bad_msrs=int(config.ignore_bad_msrs), msrs=more_msrs(config), memory=config.memory,
         host_memory=min(config.memory, HOST_MEMORY_MAX), drive=drive(config), second_drive=second_drive(config), boot="disk" if config.disk else "cdrom", port=port,
         console="com1" if config.com1 else "com1: enabled=0\ncom2",
         com2=f"com2: enabled=1, mode=socket-client, dev=127.0.0.1:{second_port}\n" if second_port else "",
@@ -78,6 +78,16 @@ def rom(config):
     if config.firmware == "bios":
         return f"file={config.bios or BIOS}, options=fastboot"
     return f"file={OVMF}, address={4 * GIB - OVMF.stat().st_size:#x}"
+
+
+def more_msrs(config):
+    """MSRs without any effect: index, type, and the value at reset, reserved and ignored bits in two halves each."""
+    if not config.msrs:
+        return ""
+    target = config.directory / "msrs"
+    words = lambda *values: " ".join(f"{value >> 32:08x} {value & 0xffffffff:08x}" for value in values)
+    target.write_text("".join(f"{index:x} 0 {words(reset, reserved, 0)}\n" for index, (reset, reserved) in config.msrs.items()))
+    return f', msrs="{target}"'
 
 
 def drive(config):

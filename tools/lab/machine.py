@@ -33,6 +33,7 @@ class Config:
     program: Path = None  # Bochs only: another version of it (lab/newer_bochs.py)
     bios: Path = None  # Bochs only: firmware other than its own
     ignore_bad_msrs: bool = True  # Bochs only: reading an unknown MSR gives 0, not #GP
+    msrs: dict = None  # Bochs only: MSRs that it lacks and then has, by index: value at reset, reserved bits
     com1: bool = True  # False: there is none, and the console is the second serial port
     com2: bool = False  # a second serial port, the machine's .com2; in QEMU it is a PCI card at 00:05.0
     debugger: tuple = ("c",)  # Bochs only: commands of its debugger; the machine runs from a "c" on, until a breakpoint
