@@ -200,6 +200,7 @@ RANDOM_SOAK = (
 
 
 VIRT_BASE = 0xFFFFFFFF80000000  # where the block is mapped (arch/x86/layout.h)
+BLOCK = range(0x7A00000, 0x7C00000)  # where it lies in a machine of 128 MiB with the test guest
 STACK_BOTTOM, STACK_TOP = 0xFFFFFFFFC0001000, 0xFFFFFFFFC0004000  # CPU 0's main stack
 NON_CANONICAL = 0x1000000000000000
 

@@ -13,7 +13,6 @@ from lab import image
 from lab.machine import Config
 from lab.paths import BUILD, ROOT
 
-BLOCK = 0x7C00000  # in a machine of 128 MiB
 LOW_MEMORY = 0xA0000
 
 
@@ -22,7 +21,7 @@ class Addresses(dict):
 
     def __missing__(self, name):
         linear = harness.symbol(name.removesuffix("_physical"))
-        return f"{linear - cases.VIRT_BASE + BLOCK:#x}" if name.endswith("_physical") else f"{linear:#x}"
+        return f"{linear - cases.VIRT_BASE + cases.BLOCK.start:#x}" if name.endswith("_physical") else f"{linear:#x}"
 
 
 def commands(fault):
@@ -44,7 +43,7 @@ def test_fault(fault, directory):
         assert machine.wait(60, "on_crash=halt: halted"), f"no end of the report:\n{harness.tail(machine)}"
         machine.wait(1)
         text = machine.text
-    assert f"Plinth's block at {BLOCK:x}," in text, "the block lies elsewhere now: change BLOCK"
+    assert f"Plinth's block at {cases.BLOCK.start:x}," in text, "the block lies elsewhere now: change BLOCK in cases.py"
     assert text.count("CRASH on cpu0") == 1 and "= " not in text.split("CRASH")[1], "not the end"
     assert re.search(rf"CRASH on cpu0: exception {fault.vector} in Plinth itself, error code [0-9a-f]+, at ffffffff80", text)
     for more in fault.report:

@@ -27,7 +27,7 @@ def test_mtrr_types_reach_the_ept(directory):
     assert re.search(r"^ledger: MSR 3a-3a: read locked, no VMX, write #GP", first, re.MULTILINE)
     assert re.search(r"^ledger: CPUID 1 ECX bits 20: hidden \(VMX", first, re.MULTILINE)
     assert "EPT: 0000000005000000-0000000005010000 rwx WC 4K\n" in first
-    assert "EPT: 0000000000200000-0000000007c00000 rwx WB 2M\n" in last
+    assert f"EPT: 0000000000200000-{cases.BLOCK.start:016x} rwx WB 2M\n" in last
     assert " WC " not in last
 
 
@@ -47,10 +47,10 @@ def test_large_pages_are_not_executable(directory):
 def test_block_is_an_empty_bus(directory):
     """Plinth's block, where it lies on this machine, probed by two CPUs from every angle."""
     config = Config(directory=directory, cpus=2, memory=128, ignore_bad_msrs=False)
-    with harness.start(machines.guest_on_plinth("test=smp,block block=0x7c00000-0x7e00000"), config) as machine:
+    with harness.start(machines.guest_on_plinth(f"test=smp,block block={cases.BLOCK.start:#x}-{cases.BLOCK.stop:#x}"), config) as machine:
         assert machine.wait_end(120), f"the guest did not end:\n{harness.tail(machine)}"
         text = machine.text
-    assert "Plinth's block at 7c00000, 2048 KiB" in text, "the block lies elsewhere now: change this test's range"
+    assert f"Plinth's block at {cases.BLOCK.start:x}, 2048 KiB" in text, "the block lies elsewhere now: change BLOCK in cases.py"
     assert "= block: pass" in text, harness.tail(machine)
     assert "writes to Plinth's block at" in text
     assert text.count("no more reports from this cpu") == 2, "each CPU's reports must be bounded"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import cases
 import harness
 import machines
 from lab.machine import Config
@@ -76,7 +77,7 @@ def test_hung_guest_is_stopped(hung):
 
 
 # What the info commands say; what is known from elsewhere agrees.
-INFO = (("version", r"^Plinth 0\.\d, 2 CPUs; console=com2,own$"), ("memory", r"^block 7c00000-7e00000, 2048 KiB; pool: \d+ of \d+ pages free$"),
+INFO = (("version", r"^Plinth 0\.\d, 2 CPUs; console=com2,own$"), ("memory", rf"^block {cases.BLOCK.start:x}-{cases.BLOCK.stop:x}, 2048 KiB; pool: \d+ of \d+ pages free$"),
         ("mitigations", r"^Side channels: L1D flush \w+.*\n(Side channels: .*\n){3}\Z"), ("mtrr", r"^cpu0: capability \S+, default type c06$"),
         ("msr 277", r"^cpu0: MSR 277 is 000[0-9a-f]{13} "), ("cpuid 40000000", r"guest's: eax 400000\w\w ebx 6e696c50 "),
         ("ledger", r"^ledger: CPUID 1 ECX bits 20: hidden \(VMX"), ("log", r"^Guest: entered \d+ ticks"), ("cpus", r"^cpu1: APIC ID 1, "))
@@ -93,7 +94,7 @@ def test_memory_is_shown(hung):
     assert monitor.ask(f"x/5c {text:x}") == f"{text:016x}:found\n"
     dump = monitor.ask("x/1024xb 1000000")
     assert dump.count("\n") == 64 and "error" not in dump
-    for command, error in (("xp 7c00000", "is Plinth's block"), ("xp 100000000000000", "is Plinth's block or beyond"),
+    for command, error in ((f"xp {cases.BLOCK.start:x}", "is Plinth's block"), ("xp 100000000000000", "is Plinth's block or beyond"),
                            ("x 8000000000000000", "is not canonical"), ("x ffff800000000000", "is not mapped"),
                            ("x/xg 7bffffc", "leads to Plinth's block")):
         answer = monitor.ask(command)
@@ -177,7 +178,7 @@ def test_watch_reports(hung):
     assert second > first, "the watched CPU stands still"
     assert re.search(r"watch 0: \S+ to \S+ w, [1-9]\d* hits", monitor.ask("info watch"))
     assert "error" not in monitor.ask("unwatch 0") and "hits" not in monitor.ask("info watch")
-    assert "error: watch" in monitor.ask("unwatch 7") and "error: watch" in monitor.ask("watch 7c00000 8 w")
+    assert "error: watch" in monitor.ask("unwatch 7") and "error: watch" in monitor.ask(f"watch {cases.BLOCK.start:x} 8 w")
     # hot, with p: it pauses, the guest runs at full speed, and the monitor's poll takes it up again
     monitor.ask(f"watch {turns:x} 8 rwp")
     for _ in range(2):
@@ -296,7 +297,7 @@ def test_crash_ends_in_the_monitor(directory):
         rip = number(registers, r"rip 0008:(\S+)")
         code = re.search(r"^cpu1: code \S+ 64-bit:((?: \w\w){15})$", registers, re.MULTILINE)[1]
         assert re.sub(r"\w+: ", "", monitor.ask(f"x/15xb {rip:x} 1")).split() == code.split()
-        assert "is Plinth's block" in monitor.ask("xp 7c00000")
+        assert "is Plinth's block" in monitor.ask(f"xp {cases.BLOCK.start:x}")
         assert re.search(r"^error: CRASH on cpu0: VM exit \"TRIPLE_FAULT\"", monitor.ask("info log"), re.MULTILINE)
         assert "error: unknown command" in monitor.ask("frobnicate") and "^C" in monitor.send(b"half\x03")
         for command in ("cont", "step"):
