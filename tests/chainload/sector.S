@@ -153,7 +153,11 @@ next:
 failed:
     movw $text_failed, %si
     call puts
-off:
+off: /* what the UART hasn't sent yet would be lost with the machine */
+    movw $COM1 + 5, %dx
+1:  inb %dx, %al
+    testb $0x40, %al
+    jz 1b
     movw $text_shutdown, %si
     movw $0x8900, %dx
 1:  lodsb

@@ -5,7 +5,7 @@
  */
 #include "tests/multiboot/multiboot.h"
 
-enum { COM1 = 0x3f8, LINE_STATUS = 5, LINE_STATUS_THRE = 0x20 };
+enum { COM1 = 0x3f8, LINE_STATUS = 5, LINE_STATUS_THRE = 0x20, LINE_STATUS_TEMT = 0x40 };
 enum { MAGIC1 = 0x2badb002, MAGIC2 = 0x36d76289, CR0_PE = 1, RFLAGS_IF = 0x200, RFLAGS_VM = 0x20000 };
 enum { RAM = 1, PAGE = 4096 };
 
@@ -211,8 +211,11 @@ static void show_rsdp(const char *name, const uint8_t *rsdp, unsigned size)
     }
 }
 
+/* What the UART hasn't sent yet would be lost with the machine. */
 static void shut_down(void)
 {
+    for (unsigned spins = 0; !(in8(COM1 + LINE_STATUS) & LINE_STATUS_TEMT) && spins < 1000000; spins++)
+        ;
     for (const char *c = "Shutdown"; *c; c++)
         out8(0x8900, (uint8_t)*c); /* Bochs */
     out8(0xf4, 0);                 /* QEMU's isa-debug-exit */
