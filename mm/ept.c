@@ -3,7 +3,9 @@
  * which can't make a misconfigured one.
  */
 #include "mm/ept.h"
+#include "mm/ept_evict.h"
 #include "mm/ept_retype.h"
+#include "mm/pgtable_entry.h"
 
 static const struct pgtable_format ept_format = {
     .present = EPT_ALL,
@@ -67,27 +69,16 @@ static struct range piece_at(uint64_t address, unsigned level)
     return (struct range){start, start + pgtable_size(level)};
 }
 
-/* No page for a table: the piece where the walk ended becomes one uncached leaf, if there is such a one. */
-static enum pgtable_fill map_coarse(struct ept *ept, const struct pgtable_leaf *at, struct range *piece)
-{
-    *piece = piece_at(at->start, at->level);
-    if (at->level > ept->format.largest_leaf || !may_map(ept, *piece))
-        return PGTABLE_NO_MEMORY;
-    return pgtable_fill(&ept->table, at, at->start, at->level, at->start, attributes(ept, EPT_ALL, MEMORY_UC));
-}
-
 /* Maps the largest piece around `address` that fits in the absent entry `at`. */
 static enum pgtable_fill map_piece(struct ept *ept, uint64_t address, const struct pgtable_leaf *at,
                                    struct range *piece)
 {
     unsigned level = at->level < ept->format.largest_leaf ? at->level : ept->format.largest_leaf;
     enum memory_type type = MEMORY_UC;
-    enum pgtable_fill filled;
 
     while (*piece = piece_at(address, level), !uniform(ept, *piece, &type) && level > 1)
         level--;
-    filled = pgtable_fill(&ept->table, at, piece->start, level, piece->start, attributes(ept, EPT_ALL, type));
-    return filled == PGTABLE_NO_MEMORY ? map_coarse(ept, at, piece) : filled;
+    return pgtable_fill(&ept->table, at, piece->start, level, piece->start, attributes(ept, EPT_ALL, type));
 }
 
 enum ept_fill ept_fill(struct ept *ept, uint64_t address)
@@ -115,6 +106,23 @@ enum ept_fill ept_fill(struct ept *ept, uint64_t address)
     }
 }
 
+enum ept_fill ept_fill_coarse(struct ept *ept, uint64_t address)
+{
+    uint64_t generation = __atomic_load_n(&ept->generation, __ATOMIC_ACQUIRE);
+    struct pgtable_leaf at = pgtable_lookup(&ept->table, address);
+    struct range piece = piece_at(at.start, at.level);
+
+    if (at.entry)
+        return EPT_PRESENT_ALREADY;
+    if (at.level > ept->format.largest_leaf || !may_map(ept, piece))
+        return EPT_NO_MEMORY;
+    if (pgtable_fill(&ept->table, &at, at.start, at.level, at.start, attributes(ept, EPT_ALL, MEMORY_UC)) !=
+        PGTABLE_FILLED)
+        return EPT_PRESENT_ALREADY; /* another CPU came first: the guest may try again */
+    ept_retype_since(ept, generation, piece);
+    return EPT_FILLED;
+}
+
 /* Fills what isn't mapped yet of [start, end), which doesn't meet the block. */
 static bool populate(struct ept *ept, uint64_t start, uint64_t end)
 {
@@ -129,43 +137,83 @@ static bool populate(struct ept *ept, uint64_t start, uint64_t end)
     return true;
 }
 
-bool ept_init(struct ept *ept, struct pool *pool, const struct mtrr_state *mtrr, struct range block,
-              unsigned physical_bits, bool gib_pages, struct error *error)
+bool ept_init_empty(struct ept *ept, struct pool *pool, const struct mtrr_state *mtrr, struct range block,
+                    unsigned physical_bits, bool gib_pages)
 {
-    uint64_t eager = 4 * GIB;
-
     *ept = (struct ept){.format = ept_format, .block = block, .physical_bits = physical_bits};
     ept->limit = (uint64_t)1 << (physical_bits < 48 ? physical_bits : 48);
     ept_retype_begin(ept, mtrr);
     ept->format.largest_leaf = gib_pages ? 3 : 2;
-    if (eager > ept_limit(ept))
-        eager = ept_limit(ept);
-    if (pgtable_init(&ept->table, &ept->format, pool) && populate(ept, 0, block.start < eager ? block.start : eager) &&
-        populate(ept, block.end, eager))
+    return pgtable_init(&ept->table, &ept->format, pool);
+}
+
+bool ept_populate(struct ept *ept)
+{
+    const uint64_t eager = 4 * GIB;
+
+    return populate(ept, 0, ept->block.start < eager ? ept->block.start : eager) &&
+           populate(ept, ept->block.end, eager);
+}
+
+bool ept_init(struct ept *ept, struct pool *pool, const struct mtrr_state *mtrr, struct range block,
+              unsigned physical_bits, bool gib_pages, struct error *error)
+{
+    if (ept_init_empty(ept, pool, mtrr, block, physical_bits, gib_pages) && ept_populate(ept))
         return true;
     return fail(error,
                 "EPT: the pool of %u pages for its tables is too small: this is a defect of its sizing, report it",
                 pool->pages);
 }
 
-static bool protect_outside_block(struct ept *ept, uint64_t start, uint64_t end, uint64_t rights)
+/* While it was changed another CPU may have evicted a table, or filled anew what was in it. */
+static bool all_stay(const struct ept *ept, uint64_t start, uint64_t end)
 {
-    /* with the mark taken away as well, nobody gives a right back that is denied here */
-    struct pgtable_bits bits = {.mask = EPT_ALL | EPT_TRACKED | EPT_SMALL_EXECUTE, .value = legal_rights(ept, rights)};
+    while (start < end) {
+        struct pgtable_leaf leaf = pgtable_lookup(&ept->table, start);
+
+        if (!leaf.entry || ept_is_expendable(ept, leaf.entry))
+            return false;
+        start = pgtable_advance(start, pgtable_rest(start, leaf.level), end);
+    }
+    return true;
+}
+
+static bool modify_outside_block(struct ept *ept, uint64_t start, uint64_t end, struct pgtable_bits bits)
+{
+    bool lasting = !ept_is_expendable(ept, pgtable_modified(&ept->format, &bits, 1, EPT_MAPPED | EPT_ALL));
 
     if (end > ept_limit(ept))
         end = ept_limit(ept);
     if (start >= end)
         return true;
-    return populate(ept, start, end) && pgtable_modify(&ept->table, start, end, bits);
+    while (start < end) {
+        struct pgtable_leaf leaf = pgtable_lookup(&ept->table, start);
+        uint64_t next = pgtable_advance(start, pgtable_rest(start, leaf.level), end);
+
+        if (!leaf.entry && lasting && ept_fill(ept, start) == EPT_NO_MEMORY)
+            return false;
+        if (leaf.entry && !pgtable_modify(&ept->table, start, next, bits))
+            return false;
+        if (!lasting || all_stay(ept, start, next))
+            start = next;
+    }
+    return true;
 }
 
-bool ept_protect(struct ept *ept, uint64_t start, uint64_t end, uint64_t rights)
+bool ept_modify(struct ept *ept, uint64_t start, uint64_t end, struct pgtable_bits bits)
 {
     uint64_t low_end = end < ept->block.start ? end : ept->block.start;
     uint64_t high_start = start > ept->block.end ? start : ept->block.end;
 
-    return protect_outside_block(ept, start, low_end, rights) && protect_outside_block(ept, high_start, end, rights);
+    return modify_outside_block(ept, start, low_end, bits) && modify_outside_block(ept, high_start, end, bits);
+}
+
+bool ept_protect(struct ept *ept, uint64_t start, uint64_t end, uint64_t rights)
+{
+    /* with the mark taken away as well, nobody gives a right back that is denied here */
+    return ept_modify(
+        ept, start, end,
+        (struct pgtable_bits){.mask = EPT_ALL | EPT_TRACKED | EPT_SMALL_EXECUTE, .value = legal_rights(ept, rights)});
 }
 
 bool ept_redirect(struct ept *ept, uint64_t page, uint64_t physical, uint64_t rights)

@@ -3,6 +3,7 @@
  * makes it, then looks at the generation: one of the two sees the other (both are sequentially consistent).
  */
 #include "mm/ept_retype.h"
+#include "mm/ept_evict.h"
 #include "mm/pgtable_entry.h"
 
 /* Where one type begins and ends; kept from leaf to leaf, as most lie in the run of the one before. */
@@ -18,14 +19,17 @@ static uint64_t generation_of(const struct ept *ept)
 
 enum step { STEP_DONE, STEP_AGAIN, STEP_COARSE };
 
-static enum step set_type(const struct pgtable_leaf *leaf, enum memory_type type)
+static enum step replace(const struct pgtable_leaf *leaf, uint64_t new)
 {
-    uint64_t new = (leaf->entry & ~((uint64_t)7 << EPT_TYPE_SHIFT)) | (uint64_t)type << EPT_TYPE_SHIFT;
-
     if (new == leaf->entry || pgtable_exchange(leaf->slot, leaf->entry, new))
         return STEP_DONE;
     __builtin_ia32_pause(); /* frozen, dead, or changed meanwhile */
     return STEP_AGAIN;
+}
+
+static enum step set_type(const struct pgtable_leaf *leaf, enum memory_type type)
+{
+    return replace(leaf, (leaf->entry & ~((uint64_t)7 << EPT_TYPE_SHIFT)) | (uint64_t)type << EPT_TYPE_SHIFT);
 }
 
 static enum step retype_leaf(struct ept *ept, const struct mtrr_state *mtrr, const struct pgtable_leaf *leaf,
@@ -41,7 +45,10 @@ static enum step retype_leaf(struct ept *ept, const struct mtrr_state *mtrr, con
         return set_type(leaf, run->type);
     if (leaf->level > 1 && pgtable_install_table(&ept->table, leaf))
         return STEP_AGAIN;
-    /* no page to split with: uncached is right for any memory, if slow */
+    /* no page to split with: the next touch finds one, */
+    if (ept_is_expendable(ept, leaf->entry))
+        return replace(leaf, 0);
+    /* but what is withheld here must stay; uncached is right for any memory, if slow */
     return set_type(leaf, MEMORY_UC) == STEP_DONE ? STEP_COARSE : STEP_AGAIN;
 }
 

@@ -10,9 +10,10 @@
 /*
  * From now on `mtrr` says the memory types; leaves that hold another type are changed, and split where types meet
  * inside one. *mtrr stays the caller's, and unchanged until a grace period (mm/grace.h) after the next call. One CPU at
- * a time. The caller invalidates, then merges where it likes. False: the pool ran out, and some leaf is uncached for it
- * as a whole; everything is right, but slow, and the next call tries again. The work is bounded by the leaves there
- * are, whatever the guest writes into its MTRRs.
+ * a time. The caller invalidates, then merges where it likes. Where the pool runs out, leaves become absent until the
+ * next touch. False: not so one from which something is withheld, which is uncached for it as a whole; everything is
+ * right, but slow, and the next call tries again. The work is bounded by the leaves there are, whatever the guest
+ * writes into its MTRRs.
  */
 bool ept_retype(struct ept *ept, const struct mtrr_state *mtrr);
 

@@ -1,6 +1,7 @@
 /*
  * Dirty tracking. Both ways use the dirty bit of the leaf, which a CPU without dirty flags ignores. Without them a leaf
- * is either TRACKED and not writable (clean), or writable and dirty.
+ * either may not be written (clean), or may and is dirty. TRACKED are all of them: where flags are, so that none is
+ * evicted with its dirty bit, and where not, to be told from what may not be written for another reason.
  */
 #include "mm/ept_track.h"
 #include "mm/pgtable_walk.h"
@@ -8,13 +9,13 @@
 static const struct pgtable_bits withhold = {
     .mask = EPT_WRITE | EPT_DIRTY | EPT_TRACKED, .value = EPT_TRACKED, .only = EPT_WRITE};
 static const struct pgtable_bits give = {
-    .mask = EPT_WRITE | EPT_DIRTY | EPT_TRACKED, .value = EPT_WRITE | EPT_DIRTY, .only = EPT_TRACKED};
+    .mask = EPT_WRITE | EPT_DIRTY | EPT_TRACKED, .value = EPT_WRITE | EPT_DIRTY | EPT_TRACKED, .only = EPT_TRACKED};
 
 bool ept_track_start(struct ept_track *track)
 {
-    struct pgtable_bits bits = track->flags ? (struct pgtable_bits){.mask = EPT_DIRTY} : withhold;
+    const struct pgtable_bits clean = {.mask = EPT_DIRTY | EPT_TRACKED, .value = EPT_TRACKED};
 
-    return pgtable_modify(&track->ept->table, track->range.start, track->range.end, bits);
+    return ept_modify(track->ept, track->range.start, track->range.end, track->flags ? clean : withhold);
 }
 
 bool ept_track_write(struct ept_track *track, uint64_t address)
@@ -41,7 +42,8 @@ bool ept_track_harvest(struct ept_track *track, uint64_t *address, struct range 
 
 bool ept_track_stop(struct ept_track *track)
 {
-    struct pgtable_bits bits = {.mask = EPT_WRITE | EPT_TRACKED, .value = EPT_WRITE, .only = EPT_TRACKED};
+    const uint64_t right = track->flags ? 0 : EPT_WRITE;
+    const struct pgtable_bits bits = {.mask = right | EPT_TRACKED, .value = right, .only = EPT_TRACKED};
 
-    return track->flags || pgtable_modify(&track->ept->table, track->range.start, track->range.end, bits);
+    return pgtable_modify(&track->ept->table, track->range.start, track->range.end, bits);
 }

@@ -46,6 +46,9 @@ must_check bool pgtable_init(struct pgtable *table, const struct pgtable_format 
 /* Gives all its tables back to the pool. Nobody has used them, or uses them any more. After a failed init too. */
 void pgtable_fini(struct pgtable *table);
 
+/* An address that no table covers. */
+#define PGTABLE_NOWHERE UINT64_MAX
+
 /* Bytes that an entry of this level covers. */
 static inline uint64_t pgtable_size(unsigned level)
 {

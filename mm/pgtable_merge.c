@@ -6,8 +6,7 @@
 #include "mm/pgtable_merge.h"
 #include "mm/pgtable_entry.h"
 
-/* Freezes the entry if it is `expected` (accessed and dirty aside). */
-static bool freeze(const struct pgtable *table, uint64_t *slot, uint64_t expected)
+bool pgtable_freeze(const struct pgtable *table, uint64_t *slot, uint64_t expected)
 {
     uint64_t entry = pgtable_load(slot);
 
@@ -19,7 +18,7 @@ static bool freeze(const struct pgtable *table, uint64_t *slot, uint64_t expecte
     return false;
 }
 
-static void thaw(uint64_t *entries, unsigned count)
+void pgtable_thaw(uint64_t *entries, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
         __atomic_fetch_and(&entries[i], ~PGTABLE_FROZEN, __ATOMIC_RELEASE);
@@ -35,8 +34,8 @@ static bool freeze_all(const struct pgtable *table, uint64_t *entries, unsigned 
         return false;
     step = *first ? pgtable_size(level) : 0;
     for (unsigned i = 0; i < PGTABLE_ENTRIES; i++) {
-        if (!freeze(table, &entries[i], *first + i * step)) {
-            thaw(entries, i);
+        if (!pgtable_freeze(table, &entries[i], *first + i * step)) {
+            pgtable_thaw(entries, i);
             return false;
         }
     }
@@ -51,7 +50,7 @@ static bool merged_entry(const struct pgtable_format *format, unsigned level, ui
 }
 
 /* Replaces the pointer in `slot`; the hardware may set its accessed bit meanwhile. */
-static bool replace_table(const struct pgtable *table, uint64_t *slot, uint64_t old, uint64_t new)
+static bool replace(const struct pgtable *table, uint64_t *slot, uint64_t old, uint64_t new)
 {
     for (;;) {
         uint64_t now = pgtable_load(slot);
@@ -63,6 +62,18 @@ static bool replace_table(const struct pgtable *table, uint64_t *slot, uint64_t 
     }
 }
 
+bool pgtable_replace_table(struct pgtable *table, uint64_t *slot, uint64_t old, unsigned level, uint64_t new)
+{
+    uint64_t *entries = pgtable_child(table, old);
+
+    if (!replace(table, slot, old, new)) {
+        pgtable_thaw(entries, PGTABLE_ENTRIES);
+        return false;
+    }
+    pgtable_retire(table, entries, level - 1);
+    return true;
+}
+
 static bool merge_table(struct pgtable *table, uint64_t *slot, uint64_t old, unsigned level)
 {
     uint64_t *entries = pgtable_child(table, old);
@@ -70,43 +81,50 @@ static bool merge_table(struct pgtable *table, uint64_t *slot, uint64_t old, uns
 
     if (!freeze_all(table, entries, level - 1, &first))
         return false;
-    if (!merged_entry(table->format, level, first, &new) || !replace_table(table, slot, old, new)) {
-        thaw(entries, PGTABLE_ENTRIES);
-        return false;
-    }
-    pgtable_retire(table, entries, level - 1);
-    return true;
+    if (merged_entry(table->format, level, first, &new))
+        return pgtable_replace_table(table, slot, old, level, new);
+    pgtable_thaw(entries, PGTABLE_ENTRIES);
+    return false;
 }
 
-/* Merges at `level` what covers `address`; *level becomes that of the entry where the walk ended. */
-static bool merge_at(struct pgtable *table, uint64_t address, unsigned *level)
+bool pgtable_next_table(const struct pgtable *table, unsigned level, uint64_t *address, uint64_t end, uint64_t **slot,
+                        uint64_t *entry)
 {
     uint64_t *entries = table->root;
+    unsigned at = PGTABLE_LEVELS;
 
-    for (unsigned at = PGTABLE_LEVELS;; at--) {
-        uint64_t *slot = &entries[pgtable_index(address, at)];
-        uint64_t entry = pgtable_load(slot);
+    while (*address < end) {
+        unsigned index = pgtable_index(*address, at);
 
-        if (at == *level || (entry & PGTABLE_HELD) || !pgtable_is_table(table->format, at, entry)) {
-            bool here = at == *level && !(entry & PGTABLE_HELD) && pgtable_is_table(table->format, at, entry);
-
-            *level = at;
-            return here && merge_table(table, slot, entry, at);
+        *slot = &entries[index];
+        *entry = pgtable_load(*slot);
+        if (!(*entry & PGTABLE_HELD) && pgtable_is_table(table->format, at, *entry)) {
+            if (at == level)
+                return true;
+            entries = pgtable_child(table, *entry);
+            at--;
+            continue;
         }
-        entries = pgtable_child(table, entry);
+        *address = pgtable_advance(*address, pgtable_rest(*address, at), end);
+        if (index == PGTABLE_ENTRIES - 1) { /* the table's end */
+            entries = table->root;
+            at = PGTABLE_LEVELS;
+        }
     }
+    return false;
 }
 
-unsigned pgtable_merge(struct pgtable *table, uint64_t start, uint64_t end)
+unsigned pgtable_merge_but(struct pgtable *table, uint64_t start, uint64_t end, uint64_t keep)
 {
+    uint64_t *slot, entry;
     unsigned merged = 0;
 
     for (unsigned level = 2; level <= PGTABLE_LEVELS; level++) {
-        for (uint64_t address = start; address < end;) {
-            unsigned reached = level;
+        uint64_t address = start;
 
-            merged += merge_at(table, address, &reached);
-            address = pgtable_advance(address, pgtable_rest(address, reached), end);
+        while (pgtable_next_table(table, level, &address, end, &slot, &entry)) {
+            merged += !pgtable_covers(address, level, keep) && merge_table(table, slot, entry, level);
+            address = pgtable_advance(address, pgtable_rest(address, level), end);
         }
     }
     return merged;

@@ -12,6 +12,7 @@
 #include "vmm/ap_start.h"
 #include "vmm/guest_watch.h"
 #include "vmm/shootdown.h"
+#include "vmm/table_pool.h"
 #include "vmm/vmm.h"
 
 enum { REGISTER_MASK = 0xff0 };
@@ -38,7 +39,7 @@ bool apic_trap_settle(struct ept *ept)
 {
     uint64_t end = page().end;
 
-    return ept_protect(ept, apic_page, page().end, EPT_ALL & ~apic_trap_denies(apic_page, &end));
+    return table_pool_protect(ept, apic_page, page().end, EPT_ALL & ~apic_trap_denies(apic_page, &end));
 }
 
 static bool install(void)

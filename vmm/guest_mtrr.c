@@ -14,6 +14,7 @@
 #include "mm/ept_execute.h"
 #include "mm/ept_retype.h"
 #include "vmm/shootdown.h"
+#include "vmm/table_pool.h"
 #include "vmm/vmm.h"
 
 enum { DEFAULT_TYPE_ENABLE = 1 << 11 };
@@ -76,8 +77,8 @@ static void apply(const struct mtrr_state *mtrr)
     start = rdtsc();
     shootdown();
     ticks = rdtsc() - start;
-    if (memory_merge())
-        shootdown();
+    if (table_pool_merge(PGTABLE_NOWHERE))
+        shootdown_and_free();
     log_types(ticks);
 }
 
@@ -105,19 +106,19 @@ static void update(const struct mtrr_state *mtrr)
     unlock();
 }
 
-bool guest_mtrr_second_tree(struct ept *tree, struct error *error)
+bool guest_mtrr_second_tree(struct ept *tree)
 {
     bool done;
 
     lock();
-    done = ept_init(tree, guest_ept->table.pool, guest_ept->mtrr, guest_ept->block, guest_ept->physical_bits,
-                    virt_has_gib_pages(), error);
+    done = ept_init_empty(tree, guest_ept->table.pool, guest_ept->mtrr, guest_ept->block, guest_ept->physical_bits,
+                          virt_has_gib_pages());
+    if (done)
+        ept_populate(tree); /* what there is no page for is filled on first touch */
     if (done && guest_ept->format.small_only)
         ept_execute_small_only(tree);
     if (done)
         second = tree;
-    else
-        pgtable_fini(&tree->table);
     unlock();
     return done;
 }

@@ -18,6 +18,6 @@ static inline uint64_t *guest_mtrr(uint8_t word)
 /* WRMSR of one of them: false for #GP. */
 must_check bool guest_mtrr_write(uint32_t index, uint64_t value);
 
-/* Makes *tree a second tree like guest_ept, from the same pool, whose memory types follow from now on too. Once. False
- * if the pool is too small (nothing is kept then). */
-must_check bool guest_mtrr_second_tree(struct ept *tree, struct error *error);
+/* Makes *tree a second tree like guest_ept, from the same pool and filled on first touch, whose memory types follow
+ * from now on too. Once. False: no page. */
+must_check bool guest_mtrr_second_tree(struct ept *tree);

@@ -11,6 +11,7 @@
 #include "vmm/apic_trap.h"
 #include "vmm/guest_mtrr.h"
 #include "vmm/shootdown.h"
+#include "vmm/table_pool.h"
 #include "vmm/vmm.h"
 #include "vmm/watch_policy.h"
 #include "vmm/watch_report.h"
@@ -59,8 +60,9 @@ static bool need_open_tree(struct error *error)
 {
     if (guest_watch_open_tree())
         return true;
-    if (!guest_mtrr_second_tree(&open_tree, error))
-        return false;
+    while (!guest_mtrr_second_tree(&open_tree))
+        if (!table_pool_make_room(0))
+            return fail(error, "watch: no page left for a second tree: remove a watch");
     __atomic_store_n(&open_ready, true, __ATOMIC_RELEASE);
     return apic_trap_settle(&open_tree) ||
            fail(error, "watch: no page left to let watched accesses through: watch fewer ranges");
@@ -75,7 +77,7 @@ static bool settle(struct range pages)
 
         end = pages.end;
         denied = watch_denied(&watches, start, &end) | apic_trap_denies(start, &end);
-        all &= ept_protect(guest_ept, start, end, EPT_ALL & ~denied);
+        all &= table_pool_protect(guest_ept, start, end, EPT_ALL & ~denied);
     }
     return all;
 }
@@ -304,7 +306,7 @@ bool guest_watch_violation(const struct vm_exit *exit)
                       (exit->memory.execute ? EPT_EXECUTE : 0);
     struct pgtable_leaf leaf = pgtable_lookup(&guest_ept->table, exit->memory.address);
 
-    if (!(access & ~leaf.entry) || !guest_watch_open_tree())
+    if (!leaf.entry || !(access & ~leaf.entry) || !guest_watch_open_tree())
         return false;
     tell_owner(exit, access & ~leaf.entry);
     guest_watch_poll();

@@ -2,11 +2,9 @@
 #include "arch/x86/regs.h"
 #include "lib/log.h"
 #include "lib/string.h"
-#include "mm/ept_execute.h"
-#include "mm/pgtable_merge.h"
 #include "vmm/apic_trap.h"
 #include "vmm/guest_watch.h"
-#include "vmm/shootdown.h"
+#include "vmm/table_pool.h"
 #include "vmm/vmm.h"
 
 enum { NOTHING_THERE = 0xff, INSTRUCTION_MAX = 15 };
@@ -42,23 +40,6 @@ void memory_stepped(enum detour_purpose purpose)
         apic_trap_stepped();
 }
 
-unsigned memory_merge(void)
-{
-    struct ept *open = guest_watch_open_tree();
-    unsigned merged = pgtable_merge(&guest_ept->table, 0, ept_limit(guest_ept));
-
-    return open ? merged + pgtable_merge(&open->table, 0, ept_limit(open)) : merged;
-}
-
-/* The pool is empty: tables that say no more than one entry could are merged, which frees pages. */
-static void find_memory(void)
-{
-    if (memory_merge()) {
-        shootdown(); /* the tables leave the tree, */
-        shootdown(); /* and what waited for that returns to the pool */
-    }
-}
-
 /* Was it only that large pages may not be executed (mm/ept_execute.h)? Then it may now. */
 static bool give_execution(struct ept *ept, uint64_t address)
 {
@@ -66,8 +47,7 @@ static bool give_execution(struct ept *ept, uint64_t address)
 
     if (likely(given != EPT_EXECUTE_NO_MEMORY))
         return given == EPT_EXECUTE_GIVEN;
-    find_memory();
-    if (ept_execute(ept, address) == EPT_EXECUTE_NO_MEMORY) {
+    if (table_pool_execute(ept, address) == EPT_EXECUTE_NO_MEMORY) {
         log_warning("cpu%u: no page left to split the memory at %lx: it is executable as a large page",
                     cpu_this()->index, address);
         ept_execute_anyway(ept, address);
@@ -95,22 +75,22 @@ static enum exit_action touch_mapped(struct detour *detour, const struct vm_exit
     return ACTION_RESUME;
 }
 
+/* Nothing is left that could give way, but watches. */
 static enum exit_action no_memory(const struct detour *detour, uint64_t address)
 {
+    if (guest_watch_open_tree())
+        guest_watch_give_up();
+    if (table_pool_fill(detour->base, address) != EPT_NO_MEMORY)
+        return ACTION_RESUME;
     log_error("cpu%u: no page left for the EPT at %lx", cpu_this()->index, address);
-    if (detour->base == guest_ept)
-        return ACTION_CRASH;
-    guest_watch_give_up();
-    return ACTION_RESUME;
+    return ACTION_CRASH;
 }
 
 /* What isn't a page's first touch in the tree that counts. */
 static noinline enum exit_action handle_rest(struct detour *detour, const struct vm_exit *exit, enum ept_fill fill)
 {
-    if (fill == EPT_NO_MEMORY) {
-        find_memory();
-        fill = ept_fill(detour->base, exit->memory.address);
-    }
+    if (fill == EPT_NO_MEMORY)
+        fill = table_pool_fill(detour->base, exit->memory.address);
     switch (fill) {
     case EPT_FILLED:
     case EPT_PRESENT_ALREADY:

@@ -83,3 +83,9 @@ void shootdown(void)
     wait_for_all(epoch);
     reclaim_tables();
 }
+
+void shootdown_and_free(void)
+{
+    reclaim_tables();
+    shootdown();
+}

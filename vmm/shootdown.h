@@ -11,9 +11,13 @@
 void shootdown_init(void);
 
 /* A right was taken away, or a memory type changed: returns when no CPU can still use the old one. Any CPU, no lock
- * held. A CPU that doesn't answer for a second is named in a warning, and no longer waited for. Tables that fell out of
- * use return to the pool. */
+ * held but such as are waited for with shootdown_catch_up(). A CPU that doesn't answer for a second is named in a
+ * warning, and no longer waited for. Tables that fell out of use are on their way back to the pool. */
 void shootdown(void);
+
+/* The same, and tables that fell out of use until now are in the pool when it returns (unless a CPU didn't answer, or
+ * others are on their way: then those are). */
+void shootdown_and_free(void);
 
 /* This CPU, before its next entry, and while it waits for others: invalidates if that is due. */
 void shootdown_catch_up(struct cpu *cpu);

@@ -18,12 +18,14 @@ enum { GUEST_REPORTS_MAX = 4 };
 
 /* What vmm/ keeps for each CPU, in the page of its struct cpu. */
 struct vmm_cpu {
-    struct ap_mailbox mailbox; /* ap_start.c: INIT and SIPI sent by other CPUs */
-    bool monitor_steps;        /* monitor_step.c */
-    uint32_t trapped_register; /* apic_trap.c */
-    uint32_t block_accesses;   /* memory.c: how often the guest has touched Plinth's block on this CPU */
-    uint32_t apic_moves;       /* msr.c: how often the guest has tried to move this CPU's APIC */
-    bool emulates;             /* task.c: Plinth accesses memory in the guest's place now */
+    struct ap_mailbox mailbox;   /* ap_start.c: INIT and SIPI sent by other CPUs */
+    bool monitor_steps;          /* monitor_step.c */
+    uint32_t trapped_register;   /* apic_trap.c */
+    uint32_t block_accesses;     /* memory.c: how often the guest has touched Plinth's block on this CPU */
+    uint32_t apic_moves;         /* msr.c: how often the guest has tried to move this CPU's APIC */
+    bool emulates;               /* task.c: Plinth accesses memory in the guest's place now */
+    uint64_t short_of_pages_rip; /* table_pool.c: which instruction was here last, and how often in a row */
+    uint32_t short_of_pages;
     struct detour detour;
     struct watch_reports watch_reports;
     struct mtrr_state mtrr; /* the guest's */
@@ -68,6 +70,3 @@ uint64_t guest_ept_pointer(void);
 /* The same where the guest may be on a detour, whose step is over or cut short; `purpose`: which it was. */
 enum exit_action memory_exit_on_detour(const struct vm_exit *exit, enum detour_purpose purpose);
 void memory_stepped(enum detour_purpose purpose); /* the instruction of a detour is done */
-/* Tables that say no more than one entry could leave the trees: how many. They return to the pool at the second
- * shootdown() from now. */
-unsigned memory_merge(void);

@@ -3,6 +3,7 @@
  * misconfigured, no page is lost, and memory types are what the page-by-page model says.
  */
 #include "mm/ept_dump.h"
+#include "mm/ept_evict.h"
 #include "mm/ept_execute.h"
 #include "mm/ept_retype.h"
 #include "mm/ept_track.h"
@@ -65,20 +66,47 @@ struct machine {
     struct mtrr_state other; /* the MTRRs not in force */
     struct ept_view view;
     struct ept_track track;
+    uint64_t withheld; /* a page that was protected */
 };
+
+/* As vmm/table_pool.c does it. */
+static bool make_room(struct ept *ept, uint64_t keep)
+{
+    if (!pool_free_pages(ept->table.pool) && pgtable_merge_but(&ept->table, 0, ept_limit(ept), keep))
+        pgtable_reclaim(&ept->table);
+    if (!pool_free_pages(ept->table.pool) && ept_evict(ept, keep, 3))
+        pgtable_reclaim(&ept->table);
+    return pool_free_pages(ept->table.pool) != 0;
+}
 
 static void fill(struct ept *ept, uint64_t address)
 {
     struct pgtable_leaf leaf;
+    enum ept_fill filled;
     unsigned type;
 
-    if (ept_fill(ept, address) != EPT_FILLED)
+    while ((filled = ept_fill(ept, address)) == EPT_NO_MEMORY)
+        if (!make_room(ept, address)) {
+            (void)ept_fill_coarse(ept, address);
+            return;
+        }
+    if (filled != EPT_FILLED)
         return;
     leaf = pgtable_lookup(&ept->table, address);
     type = leaf.entry >> 3 & 7;
-    require((!pool_free_pages(ept->table.pool) && type == MEMORY_UC) ||
-            (type == model_type(ept->mtrr, address) &&
-             type == model_type(ept->mtrr, leaf.start + pgtable_size(leaf.level) - 1)));
+    require(type == model_type(ept->mtrr, address) &&
+            type == model_type(ept->mtrr, leaf.start + pgtable_size(leaf.level) - 1));
+}
+
+/* What is withheld stays so, whatever gives way. */
+static void give_way(struct machine *machine, uint64_t keep, unsigned wanted)
+{
+    struct ept *ept = &machine->world.ept;
+    uint64_t page = machine->withheld;
+    uint64_t before = translate(ept, ept->table.root, page);
+
+    ept_evict(ept, keep, wanted);
+    require(ept_is_expendable(ept, before) || translate(ept, ept->table.root, page) == before);
 }
 
 /* Tables have gone and come: the view is made afresh, and shows what the shared tree shows. */
@@ -136,6 +164,7 @@ static void operate(struct input *input, struct machine *machine)
     case 0:
         return fill(ept, address);
     case 1:
+        machine->withheld = address;
         if (ept_protect(ept, address, end, what >> 4))
             require(!(pgtable_lookup(&ept->table, address).entry & EPT_ALL & ~(uint64_t)(what >> 4)));
         return;
@@ -144,7 +173,7 @@ static void operate(struct input *input, struct machine *machine)
             (void)!ept_redirect(ept, address, end, what >> 4);
         return;
     case 3:
-        return look(machine, address);
+        return what & 8 ? give_way(machine, address, what >> 4) : look(machine, address);
     case 4:
         if (what & 8)
             ept_execute(ept, address);
@@ -177,6 +206,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         block.end = 4 * GIB;
     if (ept_world_init(&machine.world, mtrr, block, flags & 1, 24 + flags / 4) &&
         ept_view_init(&machine.view, &machine.world.ept)) {
+        machine.withheld = 0;
         machine.track = (struct ept_track){
             .ept = &machine.world.ept, .range = {block.end, block.end + 4 * MIB}, .flags = flags & 2};
         if (flags & 0x80)

@@ -202,9 +202,9 @@ static void protect(void)
         rights = EPT_ALL;
     assert_true(ept_protect(&model.world.ept, page * PAGE_SIZE, (page + count) * PAGE_SIZE, rights));
     for (unsigned i = page; i < page + count; i++) {
-        if (!in_block(i * PAGE_SIZE) && !model.entries[i]) /* mapped by this */
+        if (!in_block(i * PAGE_SIZE) && !model.entries[i] && rights != EPT_ALL) /* mapped by this */
             model.entries[i] = identity(&model.world.mtrr, i * PAGE_SIZE, 0);
-        if (!in_block(i * PAGE_SIZE))
+        if (model.entries[i])
             model.entries[i] = (model.entries[i] & ~7ull) | sane(rights);
     }
     compare(page ? page - 1 : 0, count + 2);

@@ -68,7 +68,11 @@ static void check_own(struct cpu *cpu, unsigned n)
 
     if (cpu->rights[n] > EPT_ALL)
         return;
-    require(leaf.entry && (leaf.entry & EPT_ALL) == cpu->rights[n]);
+    if (!leaf.entry) {
+        require(cpu->rights[n] == EPT_ALL);
+        return;
+    }
+    require((leaf.entry & EPT_ALL) == cpu->rights[n]);
     require((leaf.entry & ENTRY_ADDRESS) == (leaf.level == 1 ? page : leaf.start));
 }
 
