@@ -18,7 +18,15 @@ struct fake_msr {
     uint64_t value;
 };
 
+/* What a CPU may go on using until it executes INVEPT, or that very access is refused (SDM 28.3.2, 28.3.3.1): with the
+ * EPT pointer it was found by, a page's entry. */
+struct fake_translation {
+    uint64_t pointer, page, entry;
+};
+enum { FAKE_TLB = 32 };
+
 struct fake_cpu {
+    struct fake_translation tlb[FAKE_TLB];
     uint64_t vmcs[VMCS_FIELDS];
     bool written[VMCS_FIELDS]; /* since fake_exit() began */
     uint64_t cr0, cr2, cr3, cr4, dr6, xcr0;
@@ -48,6 +56,7 @@ struct fake_setup {
     bool invpcid;                                      /* and RDTSCP */
     bool serial;                                       /* COM1 is shared, and polled */
     uint8_t ap_start, on_crash, l1d_flush, statistics; /* as in struct options */
+    unsigned pool_pages;                               /* 0: plenty */
 };
 
 /* The machine as it is when the guest has made its first entry, CPU 1 waiting to be started. Once a process, as
@@ -72,6 +81,13 @@ struct ept *fake_ept(void);
 /* The guest's memory, as far as Plinth looks into it: few pages, each of many addresses */
 enum { FAKE_PAGES = 8 };
 extern uint8_t fake_memory[FAKE_PAGES][4096];
+
+/* The guest on the current CPU needs the rights `access` (of the EPT) in the page at `address`: the entry that the CPU
+ * goes by, from its TLB or from the tables that its VMCS names; 0: an EPT violation. */
+uint64_t fake_access(uint64_t address, uint64_t access);
+
+/* What INVEPT does not do any more: for a test that has to see it missing. */
+extern bool fake_invept_broken;
 
 /* fake_cpu.c */
 uint64_t *fake_msr(uint32_t index); /* of the current CPU; NULL: #GP */

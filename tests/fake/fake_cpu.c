@@ -102,10 +102,17 @@ bool vmptrld(uint64_t physical)
     return physical;
 }
 
+bool fake_invept_broken;
+
 void invept(uint64_t type, uint64_t pointer)
 {
+    const uint64_t tables = ~(uint64_t)0xfff; /* EP4TA: bits 51:12 of the EPT pointer */
+
     if (type != INVEPT_SINGLE_CONTEXT || (pointer & 0x3f) != 0x1e)
         defect("INVEPT with an invalid operand", pointer);
+    for (unsigned i = 0; i < FAKE_TLB && !fake_invept_broken; i++)
+        if (((me()->tlb[i].pointer ^ pointer) & tables) == 0)
+            me()->tlb[i] = (struct fake_translation){0};
 }
 
 void invvpid(uint64_t type, uint16_t vpid)

@@ -326,6 +326,18 @@ struct ept *fake_ept(void)
     return &ept;
 }
 
+uint64_t fake_access(uint64_t address, uint64_t access)
+{
+    uint64_t pointer = *fake_field(INDEX_EPT_POINTER), page = ALIGN_DOWN(address, PAGE_SIZE);
+    struct fake_translation *cached = &me()->tlb[page / PAGE_SIZE % FAKE_TLB];
+
+    if (cached->pointer != pointer || cached->page != page)
+        *cached = (struct fake_translation){pointer, page, translate(&ept, entries_of(&ept.table, pointer), page)};
+    if (~cached->entry & access)
+        *cached = (struct fake_translation){0};
+    return cached->entry;
+}
+
 void fake_image(struct entry_image *image)
 {
     *image = (struct entry_image){.capabilities = &vmx.capabilities,
@@ -458,7 +470,8 @@ static void boot(const struct fake_setup *setup)
     options.statistics = (enum statistics)setup->statistics;
     log_set_console_level(LOG_ERROR);
     mitigations.l1d_flush = (enum l1d_flush)setup->l1d_flush;
-    pool_init(&pool, pages, fake_block.start + 16 * CPU_SLOT, POOL_BYTES);
+    pool_init(&pool, pages, fake_block.start + 16 * CPU_SLOT,
+              setup->pool_pages ? (setup->pool_pages + 1) * PAGE_SIZE : POOL_BYTES);
     mtrr = usual_mtrr();
     has_serial = setup->serial;
     for (unsigned i = 0; i < FAKE_CPUS; i++)
@@ -533,8 +546,7 @@ static void restore(const struct machine *machine)
     for (unsigned i = 0; i < PARTS - 1; i++)
         copy(machine->parts[i].from, machine->parts[i].copy, machine->parts[i].size);
     copy(memory->from, memory->copy, used * PAGE_SIZE);
-    copy(memory->from + POOL_PAGES * PAGE_SIZE, memory->copy + POOL_PAGES * PAGE_SIZE,
-         POOL_BYTES - POOL_PAGES * PAGE_SIZE);
+    copy(memory->from + pool.pages * PAGE_SIZE, memory->copy + pool.pages * PAGE_SIZE, PAGE_SIZE);
     options = machine->options;
 }
 
