@@ -247,8 +247,11 @@ guest:
     do
     :: access(0)
     :: access(1)
+#if CPUS > 2
+    :: access(2)
+#endif
     :: atomic { operations < OPERATIONS -> state[me] = ROOT; goto root } /* some exit */
-    :: atomic { state[1 - me] == WAIT_FOR_SIPI -> sipi[1 - me] = true; break } /* starts the other, then halts */
+    :: atomic { state[(me + 1) % CPUS] == WAIT_FOR_SIPI -> sipi[(me + 1) % CPUS] = true; break } /* starts the other, then halts */
     :: break
     od;
 end_halted:
