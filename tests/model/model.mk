@@ -11,7 +11,6 @@ MODELS := $(wildcard tests/model/*.pml)
 model-check: ## check the models of grace periods, eviction and the page pool with Spin
 	@for model in $(MODELS); do MODEL_CC=$(MODEL_CC) tests/model/check-model $$model $(BUILD)/model || exit 1; done
 
-# One of them exhaustively, in 1.5 GiB and less than a minute; the other has too many states for that.
-model-check-3: ## the models of eviction and grace periods with three CPUs: minutes, and 2.5 GiB of memory
+# The model of grace periods has too many states for that: it didn't end in 5*10^7 states.
+model-check-3: ## the model of eviction with three CPUs: a minute, and 1.5 GiB of memory
 	@MODEL_CC=$(MODEL_CC) tests/model/check-model tests/model/evict.pml $(BUILD)/model 3
-	@MODEL_CC=$(MODEL_CC) tests/model/check-model tests/model/grace.pml $(BUILD)/model 3 bitstate
