@@ -56,6 +56,15 @@ def test_block_is_an_empty_bus(directory):
     assert text.count("no more reports from this cpu") == 2, "each CPU's reports must be bounded"
 
 
+def test_shortage_of_page_tables(directory):
+    """More different memory than there are page tables for, on a CPU without 1 GiB EPT pages: tables give way, and the guest notices nothing."""
+    text = harness.compare(directory, machines.guest_bare("test=smp,shortage"), machines.guest_on_plinth("test=smp,shortage"), 120,
+                           cpus=2, memory=128, model="corei5_arrandale_m520", ignore_bad_msrs=False)
+    assert "= shortage: pass" in text
+    assert "the page pool is empty: tables that can be made again give way" in text, "there was no shortage"
+    assert "warning:" not in text
+
+
 # tests/guest/test_watch.c: what it may not write, execute, write (with pauses), write, and not even read
 WATCH = "watch=0x5200000+0x10:w,0x5202000+0x1000:x,0x5204000+0x1000:wp,0x5205000+8:w,0x5206000+0x1000:rwx"
 

@@ -43,6 +43,7 @@ static const struct test tests[] = {
     {"x2restart", test_x2restart, true},
     {"block", test_block, true},
     {"watch", test_watch, true},
+    {"shortage", test_shortage, true},
     {"triple", test_triple, true},
     {"hang", test_hang, true},
     {"steps", test_steps, true},

@@ -97,3 +97,16 @@ void smp_run(struct cpu *cpu, job_t *job, void *argument)
         delay_us(1000);
     }
 }
+
+void smp_run_all(job_t *job, void *arguments, size_t size)
+{
+    for (unsigned i = 1; i < cpu_count; i++)
+        if (cpu_at(i)->starts) {
+            cpu_at(i)->job_argument = (char *)arguments + i * size;
+            cpu_at(i)->job = job;
+        }
+    job(arguments);
+    for (unsigned i = 1; i < cpu_count; i++)
+        while (cpu_at(i)->job)
+            pause();
+}

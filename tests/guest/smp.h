@@ -32,5 +32,7 @@ bool smp_wait_started(const struct cpu *cpu, uint32_t starts, unsigned ms);
 bool smp_alive(const struct cpu *cpu);
 /* Runs the job on that CPU (also on the boot CPU itself) and waits for its end: 2 s at most, then the run ends. */
 void smp_run(struct cpu *cpu, job_t *job, void *argument);
+/* Runs the job on all CPUs that have started, each with one of the arguments of `size` bytes, and waits for all. */
+void smp_run_all(job_t *job, void *arguments, size_t size);
 
 extern const uint8_t ap_page[], ap_page_end[], ap_page_registers[], ap_page_lock[];

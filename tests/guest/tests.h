@@ -21,6 +21,16 @@ extern const uint8_t *guest_boot_params;             /* the zero page */
 extern const uint32_t guest_loaded_at;               /* where the loader put the protected-mode part (entry.S) */
 extern const uint8_t image_code[], image_code_end[]; /* what no test writes (guest.ld) */
 
+/* test_mtrr.c: MTRRs rewritten as an OS does it, on every CPU that runs; and the first variable one that isn't in use,
+ * or 0. */
+enum { MTRR_VALID = 1 << 11 };
+struct mtrr_change {
+    uint32_t index; /* of a variable MTRR's base */
+    uint64_t base, mask;
+};
+void mtrr_rewrite(struct mtrr_change *change);
+uint32_t mtrr_find_free(void);
+
 void test_boot(void);
 void test_loader(void);
 void test_smp(void);
@@ -59,6 +69,7 @@ void test_benchsmp(void);
 void test_block(void);
 void test_watch(void);
 void test_touch(void);
+void test_shortage(void);
 void test_triple(void);
 void test_hang(void);
 void test_steps(void);
