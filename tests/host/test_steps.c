@@ -116,6 +116,18 @@ static void a_cancelled_step_leaves_no_trace(void **state)
     assert_true(get(INDEX_EXCEPTION_BITMAP) == 0);
 }
 
+/* An exit before the step's #DB may save what the step's own trap flag made pending: the guest must not get that. */
+static void a_cancelled_step_leaves_no_trap_pending(void **state)
+{
+    (void)state;
+    set(INDEX_GUEST_RFLAGS, 0x202);
+    set(INDEX_GUEST_PENDING_DEBUG, 0);
+    touch_apic();
+    set(INDEX_GUEST_PENDING_DEBUG, SINGLE_STEP);
+    exit_with(EXIT_INVD, 0);
+    assert_true(get(INDEX_GUEST_PENDING_DEBUG) == 0);
+}
+
 /* The guest's handler must not run with what was made for one instruction. */
 static void an_nmi_waits_for_the_end_of_a_step(void **state)
 {
@@ -243,6 +255,7 @@ int main(void)
         cmocka_unit_test_setup(an_int_is_stepped_as_an_injection, rewind_cpu),
         cmocka_unit_test_setup(a_pending_single_step_waits_for_the_step, rewind_cpu),
         cmocka_unit_test_setup(a_cancelled_step_leaves_no_trace, rewind_cpu),
+        cmocka_unit_test_setup(a_cancelled_step_leaves_no_trap_pending, rewind_cpu),
         cmocka_unit_test_setup(an_nmi_waits_for_the_end_of_a_step, rewind_cpu),
         cmocka_unit_test_setup(a_delivery_is_stepped_without_the_trap_flag, rewind_cpu),
         cmocka_unit_test_setup(a_fault_in_a_step_is_the_guests, rewind_cpu),

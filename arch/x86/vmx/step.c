@@ -123,7 +123,10 @@ static bool end_trap_flag(const struct vcpu *vcpu, uint32_t reason)
     vmwrite_natural(VMCS_GUEST_RFLAGS, (rflags & ~restored) | (vcpu->step_saved.rflags & restored));
     vmwrite32(VMCS_EXCEPTION_BITMAP, 0);
     vmwrite64(VMCS_GUEST_DEBUGCTL, vcpu->step_saved.debugctl);
-    pending = vmread_natural(VMCS_GUEST_PENDING_DEBUG) | vcpu->step_saved.pending_debug;
+    pending = vmread_natural(VMCS_GUEST_PENDING_DEBUG);
+    if (!(vcpu->step_saved.rflags & RFLAGS_TF))
+        pending &= ~(uint64_t)DEBUG_BS; /* of our own trap flag: an exit before the #DB may have saved it (27.3.4) */
+    pending |= vcpu->step_saved.pending_debug;
     if (done)
         pending |= other_traps();
     /* the guest steps itself too: it gets the #DB that we took */
