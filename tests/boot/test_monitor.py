@@ -15,7 +15,7 @@ import harness
 import machines
 from lab.machine import Config
 
-PROMPT = r"^plinth> \x1b\[K$"  # at the start of a row: else it is a row drawn again
+PROMPT = r"^plinth> \x1b\[K(?=$|\x1b\[K)"  # at the start of a row, else it is one drawn again; a line of the log may come right behind
 SECONDS = 30
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
