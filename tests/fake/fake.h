@@ -75,7 +75,12 @@ enum fake_end fake_exit(void);
 /* CPU 1, which waits, is sent a SIPI: it enters its guest. */
 enum fake_end fake_start_parked(unsigned index);
 
+/* The same by VMX's wait-for-SIPI state (ap_start=wait), where the SIPI is an exit. Ends on CPU 0. */
+enum fake_end fake_start_waiting(unsigned index);
+
 void fake_image(struct entry_image *image); /* of the current CPU's VMCS */
+/* NULL if the current CPU could enter its guest as its VMCS is; else what breaks a rule, good until the next call. */
+const char *fake_entry_fault(void);
 struct ept *fake_ept(void);
 
 /* The guest's memory, as far as Plinth looks into it: few pages, each of many addresses */

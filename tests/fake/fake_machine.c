@@ -14,6 +14,7 @@
 #include "arch/x86/mitigations.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/serial.h"
+#include "arch/x86/vmx/exit_reasons.h"
 #include "arch/x86/vmx/vcpu.h"
 #include "arch/x86/vmx/vmcs.h"
 #include "arch/x86/window.h"
@@ -321,6 +322,17 @@ enum fake_end fake_start_parked(unsigned index)
     return end;
 }
 
+enum fake_end fake_start_waiting(unsigned index)
+{
+    enum fake_end end;
+
+    fake_current = index;
+    *fake_field(INDEX_EXIT_REASON) = EXIT_SIPI;
+    end = fake_exit();
+    fake_current = 0;
+    return end;
+}
+
 struct ept *fake_ept(void)
 {
     return &ept;
@@ -345,6 +357,19 @@ void fake_image(struct entry_image *image)
                                   .linear_bits = 48,
                                   .perf_global_ctrl = UINT64_C(0x70000000f)};
     memcpy(image->value, me()->vmcs, sizeof(image->value));
+}
+
+const char *fake_entry_fault(void)
+{
+    static char text[ENTRY_FINDING_MAX];
+    struct entry_finding finding;
+    struct entry_image image;
+
+    fake_image(&image);
+    if (!entry_checks(&image, &finding, 1))
+        return NULL;
+    entry_finding_text(&image, &finding, text);
+    return text;
 }
 
 /* ---- boot ---- */

@@ -20,10 +20,7 @@ static int boot(void **state)
 
     (void)state;
     fake_boot(&setup);
-    fake_current = 1;
-    *fake_field(INDEX_EXIT_REASON) = EXIT_SIPI;
-    assert_int_equal(fake_exit(), FAKE_RETURNED);
-    fake_current = 0;
+    assert_int_equal(fake_start_waiting(1), FAKE_RETURNED);
     return 0;
 }
 
