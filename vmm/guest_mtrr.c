@@ -25,20 +25,6 @@ static unsigned current;
 static bool busy;
 static struct ept *second;
 
-/* Who waits here must not keep the holder waiting for it. */
-static void lock(void)
-{
-    while (__atomic_exchange_n(&busy, true, __ATOMIC_ACQUIRE)) {
-        shootdown_catch_up(cpu_this());
-        cpu_pause();
-    }
-}
-
-static void unlock(void)
-{
-    __atomic_store_n(&busy, false, __ATOMIC_RELEASE);
-}
-
 /* Asked for with log=debug: a guest that writes its MTRRs all day would leave nothing else in the log. */
 static void log_types(uint64_t ticks)
 {
@@ -100,17 +86,17 @@ static void apply_cached(const struct mtrr_state *mtrr)
 
 static void update(const struct mtrr_state *mtrr)
 {
-    lock();
+    shootdown_lock(&busy);
     if (memcmp(guest_ept->mtrr, mtrr, sizeof(*mtrr)) != 0)
         apply_cached(mtrr);
-    unlock();
+    shootdown_unlock(&busy);
 }
 
 bool guest_mtrr_second_tree(struct ept *tree)
 {
     bool done;
 
-    lock();
+    shootdown_lock(&busy);
     done = ept_init_empty(tree, guest_ept->table.pool, guest_ept->mtrr, guest_ept->block, guest_ept->physical_bits,
                           virt_has_gib_pages());
     if (done)
@@ -119,7 +105,7 @@ bool guest_mtrr_second_tree(struct ept *tree)
         ept_execute_small_only(tree);
     if (done)
         second = tree;
-    unlock();
+    shootdown_unlock(&busy);
     return done;
 }
 

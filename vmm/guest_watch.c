@@ -32,19 +32,6 @@ static struct ept open_tree;
 static bool open_ready, busy;
 static uint32_t paused_count;
 
-static void lock(void)
-{
-    while (__atomic_exchange_n(&busy, true, __ATOMIC_ACQUIRE)) {
-        shootdown_catch_up(cpu_this()); /* the holder may be waiting for us */
-        cpu_pause();
-    }
-}
-
-static void unlock(void)
-{
-    __atomic_store_n(&busy, false, __ATOMIC_RELEASE);
-}
-
 static uint64_t period_ticks(void)
 {
     return clock_tsc_khz() * PERIOD_MS;
@@ -86,9 +73,9 @@ bool guest_watch_settle(struct range pages)
 {
     bool all;
 
-    lock();
+    shootdown_lock(&busy);
     all = settle(pages);
-    unlock();
+    shootdown_unlock(&busy);
     return all;
 }
 
@@ -134,9 +121,9 @@ int guest_watch_add(struct range range, uint64_t denied, uint32_t flags, struct 
 
     if (!valid(range, denied, error))
         return -1;
-    lock();
+    shootdown_lock(&busy);
     slot = add(watch, error);
-    unlock();
+    shootdown_unlock(&busy);
     shootdown();
     return slot;
 }
@@ -192,9 +179,9 @@ bool guest_watch_remove(int number, struct error *error)
 {
     bool done;
 
-    lock();
+    shootdown_lock(&busy);
     done = take_out(number, error);
-    unlock();
+    shootdown_unlock(&busy);
     return done;
 }
 
@@ -246,13 +233,13 @@ void guest_watch_poll(void)
 
     if (likely(!__atomic_load_n(&paused_count, __ATOMIC_RELAXED)))
         return;
-    lock();
+    shootdown_lock(&busy);
     for (int i = 0; i < WATCH_MAX; i++) {
         if (paces[i].paused && rdtsc() >= paces[i].period_end) {
             resumed |= set_paused(i, false);
         }
     }
-    unlock();
+    shootdown_unlock(&busy);
     if (resumed)
         shootdown();
 }
@@ -277,9 +264,9 @@ static void hit(const struct vm_exit *exit, const struct watch *watch, int numbe
     watch_report_access(exit, watch, number);
     if (!(watch->detail & WATCH_PAUSES) || !too_often(&paces[number]))
         return;
-    lock();
+    shootdown_lock(&busy);
     pauses = set_paused(number, true);
-    unlock();
+    shootdown_unlock(&busy);
     if (pauses)
         log_info("watch %d: pauses after %u hits within a second", number, HITS_MAX);
 }

@@ -89,3 +89,16 @@ void shootdown_and_free(void)
     reclaim_tables();
     shootdown();
 }
+
+void shootdown_lock(bool *lock)
+{
+    while (__atomic_exchange_n(lock, true, __ATOMIC_ACQUIRE)) {
+        shootdown_catch_up(cpu_this());
+        cpu_pause();
+    }
+}
+
+void shootdown_unlock(bool *lock)
+{
+    __atomic_store_n(lock, false, __ATOMIC_RELEASE);
+}

@@ -22,6 +22,11 @@ void shootdown_and_free(void);
 /* This CPU, before its next entry, and while it waits for others: invalidates if that is due. */
 void shootdown_catch_up(struct cpu *cpu);
 
+/* A lock that may be held across a shootdown: who waits for it goes on answering, or the two would wait for each other.
+ * Slow work in root mode only, any CPU; not for NMI handlers. `lock`: false when nobody has it. */
+void shootdown_lock(bool *lock);
+void shootdown_unlock(bool *lock);
+
 /* This CPU can't use any translation until shootdown_awake(): it is about to park or to enter wait-for-SIPI. */
 void shootdown_quiet(struct cpu *cpu);
 void shootdown_awake(struct cpu *cpu);

@@ -6,7 +6,6 @@
  */
 #include "vmm/table_pool.h"
 
-#include "arch/x86/instr.h"
 #include "lib/log.h"
 #include "mm/pgtable_merge.h"
 #include "vmm/guest_watch.h"
@@ -17,20 +16,6 @@ enum { EVICT_PART = 8, EVICT_PER_CPU = 4, PATIENCE = 16 };
 
 static bool busy;
 static uint64_t evicted_count;
-
-/* Who waits here must not keep the holder waiting for it. */
-static void lock(void)
-{
-    while (__atomic_exchange_n(&busy, true, __ATOMIC_ACQUIRE)) {
-        shootdown_catch_up(cpu_this());
-        cpu_pause();
-    }
-}
-
-static void unlock(void)
-{
-    __atomic_store_n(&busy, false, __ATOMIC_RELEASE);
-}
 
 unsigned table_pool_merge(uint64_t keep)
 {
@@ -76,9 +61,9 @@ bool table_pool_make_room(uint64_t keep)
 {
     bool room;
 
-    lock();
+    shootdown_lock(&busy);
     room = make_room(keep);
-    unlock();
+    shootdown_unlock(&busy);
     return room;
 }
 
@@ -104,14 +89,14 @@ enum ept_fill table_pool_fill(struct ept *tree, uint64_t address)
 {
     enum ept_fill fill = EPT_NO_MEMORY;
 
-    lock();
+    shootdown_lock(&busy);
     if (!is_patient())
         fill = ept_fill_coarse(tree, address);
     while (fill == EPT_NO_MEMORY && (fill = ept_fill(tree, address)) == EPT_NO_MEMORY && make_room(address))
         ;
     if (fill == EPT_NO_MEMORY)
         fill = ept_fill_coarse(tree, address);
-    unlock();
+    shootdown_unlock(&busy);
     return fill;
 }
 
@@ -119,9 +104,9 @@ enum ept_execute table_pool_execute(struct ept *tree, uint64_t address)
 {
     enum ept_execute given;
 
-    lock();
+    shootdown_lock(&busy);
     while ((given = ept_execute(tree, address)) == EPT_EXECUTE_NO_MEMORY && make_room(address))
         ;
-    unlock();
+    shootdown_unlock(&busy);
     return given;
 }
