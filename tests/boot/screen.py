@@ -4,6 +4,7 @@ import re
 import struct
 import zlib
 
+from lab import xvfb
 from lab.paths import ROOT
 
 CELL_WIDTH, CELL_HEIGHT, MARGIN, DOT_HEIGHT = 8, 16, 1, 2  # arch/x86/framebuffer.c, on screens below 2560 pixels
@@ -57,6 +58,23 @@ def unfilter(kind, line, above):
     return bytes(out)
 
 
+def read_xwd(path):
+    """The same of Bochs' screen on an X server, which keeps a picture of 32 bits a pixel, blue first (X11/XWDFile.h)."""
+    data = path.read_bytes()
+    header, version, kind, _, _, _, _, big_endian, _, _, _, bits, line = struct.unpack_from(">13I", data)
+    colours, = struct.unpack_from(">I", data, 4 * 19)  # of a map that comes first
+    assert (version, kind, big_endian, bits) == (7, 2, 0, 32), f"{path} has other pixels"
+    begin = header + 12 * colours + xvfb.ABOVE * line + 4 * xvfb.LEFT
+    rows = [data[at:at + 4 * xvfb.WIDTH] for at in range(begin, begin + xvfb.HEIGHT * line, line)]
+    pixels = bytearray(3 * xvfb.WIDTH * xvfb.HEIGHT)
+    for colour in range(3):
+        pixels[colour::3] = b"".join(row[2 - colour::4] for row in rows)
+    return xvfb.WIDTH, xvfb.HEIGHT, bytes(pixels)
+
+
+READERS = {".png": read_png, ".ppm": read_ppm}
+
+
 def cell(pixels, width, left, top):
     """The dots of the character at these pixels; None where there is something else than dots."""
     rows = []
@@ -82,7 +100,7 @@ def text_mode(memory):
 
 def read(path):
     """The screen's lines; a character that the font lacks is shown as U+FFFD. A line that was wrapped is put together again."""
-    width, height, pixels = read_png(path) if path.suffix == ".png" else read_ppm(path)
+    width, height, pixels = READERS.get(path.suffix, read_xwd)(path)
     glyphs = font()
     columns = min(width // CELL_WIDTH, COLUMNS_MAX)
     text = ""

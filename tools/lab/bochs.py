@@ -16,15 +16,15 @@ GIB = 1 << 30
 HOST_MEMORY_MAX = 2048  # MiB; Bochs itself pages out the rest of a larger guest, which a test hardly touches
 QUANTUM = 32  # instructions a CPU runs before the next one's turn: the largest that Bochs takes, and the fastest
 
-# The screen is served by RFB on a free port, without waiting for a viewer. Power-off is a "panic" in Bochs, and any
-# panic ends the process. No VBE: RFB's screen has at most 8 bits a pixel, and GRUB crashes in setting the one mode left
-# (640x480x8) when a multiboot2 header asks for a framebuffer. Without VBE it leaves text mode.
+# Without an X server the screen is served by RFB on a free port, without waiting for a viewer. No VBE then: RFB's screen
+# has at most 8 bits a pixel, and GRUB crashes in setting the one mode left (640x480x8) when a multiboot2 header asks for a
+# framebuffer. Without VBE it leaves text mode. Power-off is a "panic" in Bochs, and any panic ends the process.
 CONFIGURATION = """\
-display_library: rfb, options="timeout=0"
+display_library: {screen}
 romimage: {rom}
 vgaromimage: file={vga_bios}
 cpu: model={model}, count={cpus}, ips={ips}, quantum={quantum}, reset_on_triple_fault=0, ignore_bad_msrs={ignore_bad_msrs}{msrs}
-vga: extension=none
+vga: extension={graphics}
 memory: guest={memory}, host={host_memory}
 ata0-master: {drive}
 {second_drive}boot: {boot}
@@ -57,13 +57,14 @@ def command_words(config, port, second_port=None):
     rc.write_text(configuration(config, port, second_port))
     commands = config.directory / "debugger.rc"  # Debian's Bochs has its debugger built in, which waits at a prompt
     commands.write_text("".join(f"{command}\n" for command in config.debugger))
-    return [config.program or PROGRAM, "-q", "-f", rc, "-rc", commands]
+    display = ["env", f"DISPLAY={config.display}"] if config.display else []
+    return [*display, config.program or PROGRAM, "-q", "-f", rc, "-rc", commands]
 
 
 def configuration(config, port, second_port=None):
     """The bochsrc of a machine."""
     return CONFIGURATION.format(
-        rom=rom(config), vga_bios=VGA_BIOS, model=config.model or DEFAULT_MODEL, cpus=config.cpus, ips=config.ips,
+        screen="x" if config.display else 'rfb, options="timeout=0"', graphics="vbe" if config.display else "none", rom=rom(config), vga_bios=VGA_BIOS, model=config.model or DEFAULT_MODEL, cpus=config.cpus, ips=config.ips,
         quantum=QUANTUM, ignore_bad_msrs=int(config.ignore_bad_msrs), msrs=more_msrs(config), memory=config.memory,
         host_memory=min(config.memory, HOST_MEMORY_MAX), drive=drive(config), second_drive=second_drive(config), boot="disk" if config.disk else "cdrom", port=port,
         console="com1" if config.com1 else "com1: enabled=0\ncom2",

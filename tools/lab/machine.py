@@ -28,6 +28,7 @@ class Config:
     ips: int = 50_000_000  # Bochs only: instructions per emulated second
     firmware: str = "bios"  # or "uefi", in QEMU also "uefi32"; in Bochs its boot entry needs lab/acpi_tables.py then
     screen: bool = True  # QEMU only: a graphics card
+    display: str = None  # Bochs only: the X server that it draws on (lab/xvfb.py); without one its screen has no graphics modes
     gdb: int = None  # QEMU only: the loopback port on which gdb may connect
     stopped: bool = False  # QEMU with gdb only: wait for it before the first instruction
     program: Path = None  # Bochs only: another version of it (lab/newer_bochs.py)
