@@ -13,6 +13,8 @@ from lab import bochs, image, initramfs, kernel
 from lab.machine import Config
 
 PROMPT = r"plinth> (\x1b\[K)?$"
+VISITOR = r"~ \$ (\x1b\[6n)?$"  # the prompt after a login
+PASSWORD = "on a plinth"  # tests/initramfs/login/passwd
 SHELL = r"/ # (\x1b\[6n)?$"
 TO_MONITOR = TO_GUEST = b"\x01c"
 SECONDS = 30
@@ -116,6 +118,57 @@ def test_a_megabyte(directory):
         assert numbers(machine.text) == list(range(lines))
         strangers = [line for line in machine.text.split("Ctrl-A h lists the keys\n")[1].splitlines() if not line.startswith(("= ", "~ "))]
         assert not strangers
+
+
+def linux_entries(more, ips):
+    """The Debian kernel with a login and setserial: on the bare machine, and behind the mux."""
+    words = machines.command_line(bochs.kernel_parameters(ips), more)
+    vmlinuz, initrd = kernel.fetch().vmlinuz, initramfs.build_serial()
+    return image.linux_entry(vmlinuz, initrd, words), image.plinth_entry(harness.PLINTH, "", [(vmlinuz, words), (initrd, "")])
+
+
+def say(machine, data, *patterns):
+    """Type, and wait for one of the patterns; the text up to its end."""
+    start_at = machine.seen
+    machine.write(data)
+    assert machine.wait(60, *patterns), f"no answer to {data!r}:\n{machine.text[start_at:]}"
+    return machine.text[start_at:machine.seen]
+
+
+def give_password(machine, password, *patterns):
+    """Type it in answer to the question; that it isn't echoed."""
+    say(machine, b"visitor\r", r"Password: $")
+    enter_monitor(machine)  # and in the guest's time so long that busybox, which asks first, has switched the echo off
+    say(machine, TO_GUEST, r"Password: $")
+    assert password not in say(machine, password.encode() + b"\r", *patterns)
+
+
+@pytest.mark.full
+def test_login(directory):
+    """A person logs in on the guest: a wrong password first, none of them echoed; the monitor amid a command; logout, and it asks again."""
+    config = Config(directory=directory, cpus=1, memory=256, ips=5_000_000)
+    with harness.start(linux_entries("", config.ips)[1], config) as machine:
+        assert machine.wait(120, r"^plinth-guest login: $"), harness.tail(machine)
+        give_password(machine, "wrong", r"^Login incorrect\n")
+        assert machine.wait(60, r"^plinth-guest login: $"), harness.tail(machine)
+        give_password(machine, PASSWORD, VISITOR)
+        assert "\nvisitor /dev/ttyS0 42\n" in say(machine, b"echo $(whoami) $(tty) $((6 * 7))\r", VISITOR)
+        say(machine, b"i=0; while [ $i -lt 100 ]; do echo line $((i++)) of 100; done\r", r"^line 3 of 100$")
+        enter_monitor(machine)
+        assert "rip " in ask(machine, b"regs")
+        machine.write(TO_GUEST)
+        assert machine.wait(60, r"^line 99 of 100$"), harness.tail(machine)
+        assert re.findall(r"line (\d+) of 100$", machine.text, re.MULTILINE) == [str(i) for i in range(100)]
+        assert "\nback\n" in say(machine, b"\recho ba''ck\r", r"^back\n" + VISITOR)
+        say(machine, b"exit\r", r"^plinth-guest login: $")
+
+
+@pytest.mark.full
+def test_setserial(directory):
+    """Linux' driver probes the ports for setserial, in loopback mode too and for the interrupt: it finds what it finds on the bare machine."""
+    bare, plinth = linux_entries("plinth.test=setserial console=tty0", 5_000_000)
+    text = harness.compare(directory, bare, plinth, seconds=180, cpus=1, memory=256, ips=5_000_000)
+    assert "\n= /dev/ttyS0, Line 0, UART: 16550A, Port: 0x03f8, IRQ: 4\n" in text and "\nwritten as a 16550A: the quick brown fox" in text
 
 
 @pytest.mark.full

@@ -20,6 +20,13 @@ FILES = {
 MODULES = ("kernel/fs/efivarfs/efivarfs.ko", "kernel/lib/reed_solomon/reed_solomon.ko", "kernel/fs/pstore/ramoops.ko")
 PROGRAMS = {"bin/plinth-stat": ROOT / "tools/plinth-stat.c", "bin/meter": SCRIPTS / "meter.c", "bin/stress": SCRIPTS / "stress.c",
             "bin/kexec": SCRIPTS / "kexec.c"}
+# for a person at the serial line (or a test in its place)
+SERIAL_FILES = {
+    "etc/inittab": SCRIPTS / "login/inittab",
+    "etc/passwd": SCRIPTS / "login/passwd",
+    "tests/setserial": SCRIPTS / "setserial",
+}
+LIBRARIES = ("lib64/ld-linux-x86-64.so.2", "lib/x86_64-linux-gnu/libc.so.6")  # of setserial
 
 
 def build(target=BUILD / "initrd.img", extra=None):
@@ -31,6 +38,13 @@ def build(target=BUILD / "initrd.img", extra=None):
     if not newer(target, Path(__file__), *files.values()):
         write_cpio(target, files)
     return target
+
+
+def build_serial():
+    """Make one that asks for a login on ttyS0, with Debian's setserial in it, and return its path."""
+    setserial, libc = unpack("setserial", BUILD / "setserial"), unpack("libc6", BUILD / "libc6")
+    return build(BUILD / "initrd-serial.img",
+                 {**SERIAL_FILES, "bin/setserial": setserial / "bin/setserial", **{name: libc / name for name in LIBRARIES}})
 
 
 def compile_static(source):
