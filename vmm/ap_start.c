@@ -66,8 +66,8 @@ bool ap_start_needs_trap(void)
 
 /*
  * A guest may send the SIPI microseconds after the INIT, and it is lost if it comes before the entry: what INIT does to
- * the registers is made up for when the SIPI has come. Nothing else gets the CPU out of that state (no NMI either), and
- * then it catches up first.
+ * the registers and the local APIC is made up for when the SIPI has come. Nothing else gets the CPU out of that state
+ * (no NMI either), and then it catches up first.
  */
 static void enter_wait_for_sipi(void)
 {
@@ -78,6 +78,7 @@ static void enter_wait_for_sipi(void)
 void ap_start_handle_startup(uint8_t vector)
 {
     vcpu_set_init();
+    lapic_reset();
     vcpu_set_startup(vector);
     shootdown_awake(cpu_this());
 }
@@ -119,6 +120,7 @@ void ap_start_handle_init(void)
     }
     detour_end(&vmm_cpu(cpu_this())->detour); /* one that was to begin with the next entry */
     vcpu_set_init();
+    lapic_reset(); /* an INIT that exits does nothing to it (25.2), one by message never reached it */
     if (boot_cpu) {
         ap_mailbox_run(mailbox);
         return;

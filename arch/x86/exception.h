@@ -28,5 +28,11 @@ must_check bool wrmsr_safe(uint32_t index, uint64_t value);
 /* XSETBV (SDM vol. 2): false if the CPU raised #GP. CR4.OSXSAVE must be set. */
 must_check bool xsetbv_safe(uint32_t index, uint64_t value);
 
+/*
+ * Takes interrupts that the local APIC holds pending, from vector 32 on and as far as its priorities let them through:
+ * afterwards they are in service, and nothing else has come of them. Root mode, interrupts off before and after.
+ */
+void exception_take_interrupts(void);
+
 /* Given by the backend: an NMI came while in root mode. May change frame->rip. */
 void nmi_in_root(struct exception_frame *frame);

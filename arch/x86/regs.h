@@ -105,6 +105,7 @@ enum msr_index {
     MSR_IA32_RTIT_OUTPUT_BASE = 0x560,
     MSR_IA32_RTIT_ADDR3_B = 0x587,
     MSR_IA32_PKRS = 0x6e1,
+    MSR_X2APIC_FIRST = 0x800, /* + a register of enum lapic_register / 16 */
     MSR_X2APIC_APICID = 0x802,
     MSR_X2APIC_VERSION = 0x803,
     MSR_X2APIC_LDR = 0x80d,

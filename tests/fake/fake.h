@@ -25,6 +25,16 @@ struct fake_translation {
 };
 enum { FAKE_TLB = 32 };
 
+/* fake_lapic.c */
+struct fake_lapic {
+    uint32_t registers[256]; /* by register / 16 */
+    uint32_t errors;         /* that the ESR will show */
+};
+void fake_lapic_power_up(struct fake_lapic *lapic);
+/* The current CPU's register behind an MSR; false: #GP. */
+bool fake_lapic_msr_read(uint32_t index, uint64_t *value);
+bool fake_lapic_msr_write(uint32_t index, uint64_t value);
+
 struct fake_cpu {
     struct fake_translation tlb[FAKE_TLB];
     uint64_t vmcs[VMCS_FIELDS];
@@ -35,8 +45,8 @@ struct fake_cpu {
     unsigned linear_flushes; /* INVVPID so far */
     struct fake_msr msrs[FAKE_MSRS];
     unsigned msr_count;
-    uint32_t lapic[256]; /* by register / 16 */
-    bool nmi_pending;    /* a kick is on its way */
+    struct fake_lapic lapic;
+    bool nmi_pending; /* a kick is on its way */
     bool in_guest;
     bool deaf;  /* it takes no NMI */
     bool waits; /* in park() */

@@ -173,14 +173,16 @@ bool rdmsr_safe(uint32_t index, uint64_t *value)
 
     if (msr)
         *value = *msr;
-    return msr;
+    return msr || fake_lapic_msr_read(index, value);
 }
 
 bool wrmsr_safe(uint32_t index, uint64_t value)
 {
     uint64_t *msr = fake_msr(index);
 
-    if (!msr || !write_valid(index, *msr, value))
+    if (!msr)
+        return fake_lapic_msr_write(index, value);
+    if (!write_valid(index, *msr, value))
         return false;
     *msr = value;
     return true;

@@ -10,7 +10,6 @@
 #include "arch/x86/clock.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/crash.h"
-#include "arch/x86/lapic.h"
 #include "arch/x86/mitigations.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/serial.h"
@@ -128,35 +127,6 @@ void vmx_unblock_nmis(void)
 }
 
 /* ---- devices ---- */
-
-bool lapic_is_x2apic(void)
-{
-    return rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_EXTD;
-}
-
-uint32_t lapic_id(void)
-{
-    return fake_current;
-}
-
-uint32_t lapic_read(enum lapic_register reg)
-{
-    return me()->lapic[reg / 16];
-}
-
-void lapic_write(enum lapic_register reg, uint32_t value)
-{
-    me()->lapic[reg / 16] = value;
-}
-
-/* Plinth sends nothing but kicks. */
-bool lapic_send(uint32_t apic_id, uint32_t icr_low)
-{
-    if (apic_id >= FAKE_CPUS || (icr_low & ICR_DELIVERY_MASK) != ICR_NMI)
-        abort();
-    fake_cpus[apic_id].nmi_pending = true;
-    return true;
-}
 
 uint64_t clock_tsc_khz(void)
 {
@@ -430,6 +400,7 @@ static void create_cpu(unsigned index, const struct fake_setup *setup)
     fake->cr3 = fake_block.start;
     fake->cr4 = 0x20;
     fake->xcr0 = 1;
+    fake_lapic_power_up(&fake->lapic);
     add_msrs(fake, setup);
     cpu_count++;
 }

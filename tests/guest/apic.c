@@ -1,7 +1,6 @@
 /* The local APIC in both of its modes (SDM volume 3, chapter 10). */
 #include "tests/guest/smp.h"
 
-enum { APIC_ID = 0x20, APIC_EOI = 0xb0, APIC_SPURIOUS = 0xf0, APIC_ICR_LOW = 0x300, APIC_ICR_HIGH = 0x310 };
 enum { ICR_PENDING = 0x1000, ICR_SELF = 0x40000 };
 
 bool apic_is_x2(void)
@@ -14,17 +13,37 @@ static volatile uint32_t *xapic(unsigned offset)
     return (volatile uint32_t *)(uintptr_t)(0xfee00000u + offset);
 }
 
-static uint32_t apic_read(unsigned offset)
+uint32_t apic_read(unsigned offset)
 {
     return apic_is_x2() ? (uint32_t)rdmsr(MSR_X2APIC + offset / 16) : *xapic(offset);
 }
 
-static void apic_write(unsigned offset, uint32_t value)
+void apic_write(unsigned offset, uint32_t value)
 {
     if (apic_is_x2())
         wrmsr(MSR_X2APIC + offset / 16, value);
     else
         *xapic(offset) = value;
+}
+
+/* Those of table 10-1 that both modes have */
+static bool is_recorded(unsigned offset)
+{
+    return offset == APIC_TPR || offset == APIC_SPURIOUS || (offset >= APIC_ISR && offset < APIC_ISR + 0x80) ||
+           (offset >= APIC_IRR && offset <= APIC_ESR) || (offset >= APIC_LVT_TIMER && offset <= APIC_CURRENT_COUNT) ||
+           offset == APIC_DIVIDE;
+}
+
+static bool is_xapics(unsigned offset)
+{
+    return offset == APIC_LDR || offset == APIC_DFR || offset == APIC_ICR_HIGH;
+}
+
+void apic_record(struct apic_registers *registers)
+{
+    for (unsigned offset = 0; offset < 0x400; offset += 16)
+        registers->value[offset / 16] =
+            is_recorded(offset) || (is_xapics(offset) && !apic_is_x2()) ? apic_read(offset) : 0;
 }
 
 void apic_enable(void)

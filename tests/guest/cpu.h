@@ -16,6 +16,11 @@ struct packed start_registers {
     uint32_t idt_base;
 };
 
+/* The local APIC's registers right after that, as apic_record() found them: by offset / 16. */
+struct apic_registers {
+    uint32_t value[64];
+};
+
 struct packed tss64 {
     uint32_t reserved;
     uint64_t rsp[3], reserved2, ist[7], reserved3;
@@ -34,7 +39,9 @@ struct cpu {
     volatile uint32_t nmis, interrupts[256];
     void (*nmi_hook)(void);       /* called in the NMI handler, if not NULL */
     uint64_t last_interrupt_rip;  /* where the last one came */
+    bool keeps_in_service;        /* its handler sends no EOI */
     struct start_registers start; /* of the last start */
+    struct apic_registers apic;   /* the same */
     struct exec *exec;            /* what runs under test now, or NULL */
     void *exec_host_stack;
     uint64_t gdt[GDT_ENTRIES] aligned(16);

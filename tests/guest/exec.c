@@ -96,7 +96,7 @@ void trap_handle(struct frame *frame)
     if (frame->vector >= 32) {
         cpu->interrupts[frame->vector]++;
         cpu->last_interrupt_rip = frame->rip;
-        if (frame->vector != SPURIOUS_VECTOR)
+        if (frame->vector != SPURIOUS_VECTOR && !cpu->keeps_in_service)
             apic_end_of_interrupt();
         return;
     }

@@ -37,7 +37,9 @@ void ap_main(struct cpu *cpu)
     *(volatile uint32_t *)in_start_page(ap_page_lock) = 0;
     cpu->exec = NULL;
     cpu->job = NULL;
+    cpu->keeps_in_service = false;
     cpu_load_tables(cpu);
+    apic_record(&cpu->apic);
     apic_enable();
     cpu->starts++;
     for (;;) {

@@ -8,6 +8,26 @@ enum { SPURIOUS_VECTOR = 0xff };
 /* Interrupt command register, low half (SDM 10.6.1 "Interrupt Command Register (ICR)"). */
 enum { ICR_FIXED = 0x4000, ICR_NMI = 0x4400, ICR_INIT = 0x4500, ICR_STARTUP = 0x4600 };
 
+/* Registers of the local APIC by their offset in xAPIC mode (SDM table 10-1) */
+enum {
+    APIC_ID = 0x20,
+    APIC_TPR = 0x80,
+    APIC_EOI = 0xb0,
+    APIC_LDR = 0xd0,
+    APIC_DFR = 0xe0,
+    APIC_SPURIOUS = 0xf0,
+    APIC_ISR = 0x100,
+    APIC_IRR = 0x200,
+    APIC_ESR = 0x280,
+    APIC_ICR_LOW = 0x300,
+    APIC_ICR_HIGH = 0x310,
+    APIC_LVT_TIMER = 0x320,
+    APIC_LVT_ERROR = 0x370,
+    APIC_INITIAL_COUNT = 0x380,
+    APIC_CURRENT_COUNT = 0x390,
+    APIC_DIVIDE = 0x3e0,
+};
+
 /* Finds the MADT from the RSDP (0: searched in low memory) and fills cpu_apic_ids[]. NULL, or what is wrong. */
 const char *acpi_find_cpus(uint64_t rsdp);
 
@@ -16,6 +36,10 @@ void apic_enable(void);
 void apic_end_of_interrupt(void);
 uint32_t apic_id(void);
 bool apic_is_x2(void);
+/* In whatever mode it is. */
+uint32_t apic_read(unsigned offset);
+void apic_write(unsigned offset, uint32_t value);
+void apic_record(struct apic_registers *registers);
 /* Returns when the command was taken; one write of the ICR (two in xAPIC mode). */
 void apic_send(uint32_t target, uint32_t command);
 void apic_send_self(uint8_t vector);

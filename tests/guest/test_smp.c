@@ -154,13 +154,6 @@ static void storm(void)
     check(!lost, "%u of the starts in the storm were lost", lost);
 }
 
-static volatile uint32_t *apic_register(unsigned offset)
-{
-    return at_address(0xfee00000u + offset);
-}
-
-enum { TASK_PRIORITY = 0x80, SPURIOUS = 0xf0 };
-
 /* For ever, with interrupts enabled, writes to the APIC, each of which Plinth steps while it traps the page. */
 static void write_apic(void *argument)
 {
@@ -168,7 +161,7 @@ static void write_apic(void *argument)
     write_dr0(0x1234);
     __asm__ volatile("sti");
     for (;;)
-        *apic_register(TASK_PRIORITY) = 0;
+        apic_write(APIC_TPR, 0);
 }
 
 static void look_at_start(void *argument)
@@ -178,7 +171,7 @@ static void look_at_start(void *argument)
     cpuid(0, 0);
     __asm__ volatile("pushfq; popq %0" : "=r"(rflags));
     found[0] = rflags & (RFLAGS_IF | RFLAGS_TF);
-    found[1] = *apic_register(SPURIOUS);
+    found[1] = apic_read(APIC_SPURIOUS);
     found[2] = read_dr0();
 }
 
@@ -225,6 +218,8 @@ void test_restart(void)
         skip("one CPU");
         return;
     }
+    if (started(1))
+        init_resets_apic(1);
     try_restarts();
     storm();
     restarts_amid_steps(cpu_at(1));
@@ -263,6 +258,7 @@ void test_x2restart(void)
 {
     test_x2apic();
     x2apic_reserved_icr_bits(); /* the ICR is trapped: ap_start=icr-always */
+    init_resets_apic(1);
     try_restarts();
     storm();
     try_running();

@@ -40,6 +40,7 @@ void test_apicoff(void);
 void x2apic_registers(void);         /* of the boot CPU, and what all refuse; part of test_x2apic() */
 void x2apic_reserved_icr_bits(void); /* part of test_x2restart() */
 void test_x2restart(void);
+void init_resets_apic(unsigned index); /* of that CPU, which runs, in its present mode; part of both restart tests */
 void test_cpuid(void);
 void test_prefix(void);
 void test_step(void);

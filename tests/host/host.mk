@@ -46,7 +46,7 @@ PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
 
 # The exit path, on a fake machine: with the headers of tests/fake in the place of those that hold assembly.
 # Without the monitor, which needs a serial line.
-FAKE_SOURCES := $(filter-out $(PURE_SOURCES) vmm/monitor%,$(wildcard arch/x86/vmx/*.c vmm/*.c tests/fake/*.c))
+FAKE_SOURCES := $(filter-out $(PURE_SOURCES) vmm/monitor%,$(wildcard arch/x86/lapic_reset.c arch/x86/vmx/*.c vmm/*.c tests/fake/*.c))
 
 HOST_CFLAGS := -std=gnu11 -g -O1 -Wall -Wextra -Werror -Wstrict-prototypes -Wshadow -fno-omit-frame-pointer -MMD -MP -I.
 HOST_ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -151,7 +151,7 @@ $(BUILD)/host/libpure-tsan.a: $(HOST_TSAN_OBJECTS)
 
 # Those that use the fake machine, and so the guest's memory behind Plinth's window, not that of tests/host/guest_world.c
 FAKE_LINK := -Wl,-u,guest_entry_read
-FAKE_TESTS := test_vmx_decode test_exits test_invept test_table_pool test_steps test_statistics test_policies
+FAKE_TESTS := test_vmx_decode test_exits test_lapic_reset test_invept test_table_pool test_steps test_statistics test_policies
 $(addprefix $(BUILD)/host/,$(FAKE_TESTS)): $(BUILD)/host/%: $(BUILD)/host/fake-asan/tests/host/%.c.o $(BUILD)/host/libfake.a $(BUILD)/host/libpure.a
 	$(HOSTCC) $(HOST_ASAN) $(FAKE_LINK) -o $@ $^ -lcmocka -lpthread
 
