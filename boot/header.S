@@ -43,7 +43,9 @@ header:
     .long 0x200000             /* alignment: boot/entry.S maps it in 2 MiB pages */
     .long 1                    /* the lower the better */
 
-    /* Any mode will do. Without this tag GRUB leaves no screen at all on UEFI. */
+    /* Any mode will do. For this tag `multiboot2` sets GRUB's variable gfxpayload to "auto", so to a graphics mode on BIOS too;
+     * what an entry sets after it holds, an empty value for GRUB's default: text on BIOS, graphics on UEFI, as `linux` has it.
+     * Without the tag BIOS would have text whatever the entry says. */
     .balign 8
     .short TAG_FRAMEBUFFER, OPTIONAL
     .long 20

@@ -14,7 +14,7 @@ from lab.command import run
 from lab.paths import BUILD
 
 TREE = BUILD / "debian/tree"  # kept by `make clean`, as what lies beside it under build/kernel
-PACKAGES = ("linux-image-cloud-amd64", "initramfs-tools", "zstd", "sysvinit-core", "grub2-common", "grub-pc-bin", "kmod")
+PACKAGES = ("linux-image-cloud-amd64", "initramfs-tools", "zstd", "sysvinit-core", "grub2-common", "grub-pc-bin", "grub-efi-amd64-bin", "kmod")
 DISK_MIB = 768
 SHELL = "root@plinth-test:~# "
 

@@ -170,7 +170,10 @@ def test_menu_follows_the_settings(system):
     entry = found["plinth-gnulinux-6.1-advanced"]
     assert commands(entry, "multiboot2") == ["multiboot2 /boot/plinth.elf log=debug on_crash=halt"]
     assert commands(entry, "module2")[0] == "module2 /boot/vmlinuz-6.1 root=/dev/sda1 ro mine=1 other=2 quiet"
-    assert "savedefault" in entry[1] and "set gfxpayload=text" in entry[1]
+    assert "savedefault" in entry[1]
+    assert [line for line in entry[1] if "gfxpayload" in line or "multiboot2 " in line] == [
+        "set gfxpayload=text", 'set linux_gfxpayload="$gfxpayload"', "multiboot2 /boot/plinth.elf log=debug on_crash=halt",
+        'set gfxpayload="$linux_gfxpayload"']
     assert "submenu" not in text
 
 

@@ -9,9 +9,10 @@ import shutil
 import pytest
 
 import debian_tree
+import screen
 from debian_tree import SHELL, chroot
 from harness import tail
-from lab import bochs, disk, emulator
+from lab import bochs, disk, emulator, qemu
 from lab.machine import Config
 from lab.paths import BUILD
 from test_install import INSTALLED, SIMPLE, commands, entries, make
@@ -19,6 +20,7 @@ from test_install import INSTALLED, SIMPLE, commands, entries, make
 pytestmark = pytest.mark.full
 
 SECONDS = 600  # a start of Debian in an emulator, with all its scripts
+TEXT_MODE = (720, 400)  # pixels of 80 columns in 25 rows
 ENTRY = "Debian GNU/Linux, with Plinth"
 
 
@@ -90,7 +92,7 @@ def test_package_in_chroot(system):
 
 @pytest.fixture(scope="module", name="installed")
 def install_from_within(system, tmp_path_factory):
-    """The disk of a Debian that was started natively and has installed the package itself, with the real grub-probe.
+    """The disk of a Debian that was started natively and has installed the package itself, with the real grub-probe, and GRUB for UEFI.
 
     Plinth's entry is its default from then on.
     """
@@ -103,6 +105,8 @@ def install_from_within(system, tmp_path_factory):
         assert re.search(r"Found linux image: \S+ \(Plinth\)", said), said
         run_in(machine, f"grub-set-default '{ENTRY}'")
         menu = run_in(machine, "cat /boot/grub/grub.cfg")
+        run_in(machine, "modprobe vfat; mkdir /boot/efi; mount /dev/vda2 /boot/efi")
+        run_in(machine, "grub-install --target=x86_64-efi --efi-directory=/boot/efi --removable", SECONDS)
         power_off(machine)
     return image, menu
 
@@ -116,12 +120,21 @@ def test_menu_made_from_within(installed):
     assert any(line.startswith("search --no-floppy --fs-uuid") and line.endswith(disk.UUID) for line in simple[1])
 
 
-def test_start_without_vmx(installed, directory):
-    """Where there is no VMX, Plinth says so."""
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def test_start_without_vmx(firmware, installed, directory):
+    """Where there is no VMX, Plinth says so, and Debian starts natively. The screen is in the mode that GRUB's linux would have left it in."""
     shutil.copy(installed[0], directory / "disk.img")
-    with emulator.start("qemu", Config(directory=directory, disk=directory / "disk.img")) as machine:
-        assert machine.wait(60, r"^Plinth \S+, loaded by GRUB"), tail(machine)
+    with emulator.start("qemu", Config(directory=directory, disk=directory / "disk.img", firmware=firmware)) as machine:
+        assert machine.wait(90, r"^Plinth \S+, loaded by GRUB"), tail(machine)
         assert machine.wait(30, r"VT-x: this CPU has none"), tail(machine)
+        assert machine.wait(30, r"NATIVE: the guest starts on the bare machine"), tail(machine)
+        boot_to_shell(machine)
+        width, height, _ = screen.read_ppm(qemu.screenshot(directory, "screen.ppm"))
+        assert ((width, height) == TEXT_MODE) == (firmware == "bios")
+        assert f"firmware: {firmware}" in run_in(machine, "[ -d /sys/firmware/efi ] && echo firmware: uefi || echo firmware: bios")
+        run_in(machine, "update-grub", SECONDS)
+        assert SIMPLE in run_in(machine, "cat /boot/grub/grub.cfg"), "no entry in the menu that is made there"
+        power_off(machine)
 
 
 def test_start_on_plinth(installed, directory):

@@ -1,4 +1,4 @@
-"""Bootable disk images of a file tree, made without a loop device: an MBR, GRUB behind it, one ext4 partition."""
+"""Bootable disk images of a file tree, made without a loop device: an MBR, GRUB behind it, an ext4 partition, one for UEFI's GRUB."""
 
 import struct
 from pathlib import Path
@@ -9,6 +9,8 @@ from .image import GRUB_DIRECTORY
 SECTOR = 512
 PARTITION_START = 2048  # sectors; where every partitioning tool puts the first one, and GRUB's place is before it
 LINUX_PARTITION = 0x83
+EFI_PARTITION = 0xEF  # UEFI 2.10, 5.2.2: a FAT file system that firmware boots from
+EFI_MIB = 34  # enough for GRUB, and for firmware that takes no FAT12
 BOOT_CODE = 440  # bytes of the MBR that are the loader's (the disk signature and the table follow)
 UUID = "706c696e-7468-4465-b269-616e00000001"  # of the file system: grub.cfg finds it by this
 
@@ -17,15 +19,19 @@ CORE_MODULES = ("biosdisk", "part_msdos", "ext2")
 
 
 def make(tree, target, size):
-    """Make the image `target` from a tree that has /boot/grub/grub.cfg; `size` is the file system's, in MiB. Returns it."""
+    """Make the image `target` from a tree that has /boot/grub/grub.cfg; `size` is the file system's, in MiB. Returns it.
+
+    Only GRUB for BIOS is on it; the EFI partition is empty.
+    """
     platform = GRUB_DIRECTORY / "i386-pc"
     if not platform.is_dir():
         raise LabError(f"{platform} is missing: run tools/setup")
     start = PARTITION_START * SECTOR
     with open(target, "wb") as image:
-        image.truncate(start + (size << 20))
+        image.truncate(start + (size + EFI_MIB << 20))
     # 256-byte inodes and so on as Debian's installer has them; the owners are the tree's
     run("mke2fs", "-q", "-F", "-t", "ext4", "-U", UUID, "-d", tree, "-E", f"offset={start}", target, f"{size}M")
+    run("mformat", "-i", f"{target}@@{start + (size << 20)}", "-T", EFI_MIB << 11, "-h", 16, "-s", 63, "::")
     with open(target, "r+b") as image:
         image.write(master_boot_record(platform, size))
         core = core_image(platform, Path(target).with_suffix(".core"))
@@ -37,11 +43,13 @@ def make(tree, target, size):
 
 
 def master_boot_record(platform, size):
-    """GRUB's first sector, which loads sector 1, with a partition table of one entry."""
+    """GRUB's first sector, which loads sector 1, with the partition table."""
     code = (platform / "boot.img").read_bytes()[:BOOT_CODE]
     no_chs = b"\xfe\xff\xff"  # "beyond what cylinders can say": the numbers of sectors count
-    entry = struct.pack("<B3sB3sII", 0x80, no_chs, LINUX_PARTITION, no_chs, PARTITION_START, (size << 20) // SECTOR)
-    return code.ljust(BOOT_CODE + 6, b"\0") + entry.ljust(64, b"\0") + b"\x55\xaa"
+    sectors = (size << 20) // SECTOR
+    entries = (struct.pack("<B3sB3sII", 0x80, no_chs, LINUX_PARTITION, no_chs, PARTITION_START, sectors)
+               + struct.pack("<B3sB3sII", 0, no_chs, EFI_PARTITION, no_chs, PARTITION_START + sectors, (EFI_MIB << 20) // SECTOR))
+    return code.ljust(BOOT_CODE + 6, b"\0") + entries.ljust(64, b"\0") + b"\x55\xaa"
 
 
 def core_image(platform, scratch):
