@@ -3,6 +3,7 @@
 #include "arch/x86/exception.h"
 #include "arch/x86/mitigations.h"
 #include "arch/x86/reset.h"
+#include "arch/x86/serial.h"
 #include "arch/x86/virt.h"
 #include "boot/boot.h"
 #include "boot/consoles.h"
@@ -68,6 +69,7 @@ void boot_main(uint32_t magic, uint32_t information, uint64_t tsc)
     boot_first_console();
     must(read_boot_information(magic, information));
     boot.screen = boot_consoles(&boot.info);
+    serial_write("\n", 1); /* who had the line before may have ended in mid-line */
     log_info("Plinth " PLINTH_VERSION ", loaded by %s", boot.info.loader_name);
     log_debug("Boot: loaded at %lx", load_base);
     must(check_modules());

@@ -21,7 +21,7 @@ def console(cpus=2, flavour="cloud", model=None, newer=False, words=""):
     """The console's text of a bare boot, from build/test/ if it is there and newer than what it was made of. `newer`: in the newer Bochs;
     `words`: of the command line, beside the usual ones."""
     names = ["baseline", flavour, str(cpus), model, "newer" if newer else None, *words.split()]
-    directory = harness.ARTIFACTS / "-".join(name for name in names if name)
+    directory = harness.ARTIFACTS / "-".join(name for name in names if name).replace(",", "-")  # a comma ends a word of Bochs' configuration
     directory.mkdir(parents=True, exist_ok=True)
     kept = directory / "report.txt"
     with open(directory / "lock", "w", encoding="ascii") as lock:

@@ -32,6 +32,16 @@ def test_protocol(case, directory):
     assert at == case.loaded_at or (case.loaded_at == 0 and at % 0x200000 == 0)
 
 
+@pytest.mark.parametrize("flavour", kernel.FLAVOURS)
+def test_debians_kernels_are_efi_stubs(flavour):
+    """So whatever boots one of them boots an EFI-stub image: a bzImage and a PE program for EFI in one (UEFI 2.10, 2.1.1 "UEFI Images")."""
+    file = kernel.fetch(flavour).vmlinuz.read_bytes()
+    header = int.from_bytes(file[0x3C:0x40], "little")
+    assert (file[:2], file[header:header + 4]) == (b"MZ", b"PE\0\0")
+    assert int.from_bytes(file[header + 24 + 68:][:2], "little") == 10, "the subsystem is not an EFI application"
+    assert file[0x202:0x206] == b"HdrS"
+
+
 @pytest.mark.full
 def test_debian_i386(directory):
     """A 32-bit kernel, which has no other entry, with a 32-bit userland."""

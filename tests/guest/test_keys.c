@@ -1,11 +1,12 @@
-/* Protection keys, CET and XSS: the guest's through every exit, and of no effect on Plinth (row 38). */
+/* Protection keys, CET, XSS and user interrupts: the guest's through every exit, and of no effect on Plinth (rows 38,
+ * 39). */
 #include "tests/guest/report.h"
 #include "tests/guest/smp.h"
 #include "tests/guest/tests.h"
 
 typedef unsigned long long ull;
 
-enum { CR4_CET = 1 << 23, CR4_PKS = 1 << 24, ENDBR_EN = 1 << 2, TIMES = 10 };
+enum { CR4_CET = 1 << 23, CR4_PKS = 1 << 24, CR4_UINTR = 1 << 25, ENDBR_EN = 1 << 2, TIMES = 10 };
 enum { MSR_S_CET = 0x6a2 };
 
 /* Only what exits: no exception, which would be delivered under the state that is tried. */
@@ -98,8 +99,45 @@ static void keep_tracking(void)
     check(kept == ENDBR_EN, "S_CET became %llx", (ull)kept);
 }
 
+static bool user_interrupts_on(void)
+{
+    bool on;
+    __asm__ volatile("testui" : "=@ccc"(on));
+    return on;
+}
+
+/* The MSRs of SDM vol. 3, 7.3.1 "User-Interrupt State", and UIF, which is in no register */
+static void keep_user_interrupts(void)
+{
+    uint64_t cr4 = read_cr4();
+    bool cleared, set;
+
+    if (!(cpuid(7, 0).edx & 1u << 5)) {
+        observe("no UINTR");
+        return;
+    }
+    write_cr4(cr4 | CR4_UINTR);
+    keep_msr("UINTR_RR", 0x985, 0x8000000000000001);
+    keep_msr("UINTR_HANDLER", 0x986, 0xffff800000123456);
+    keep_msr("UINTR_STACKADJUST", 0x987, 0x12345671);
+    keep_msr("UINTR_MISC", 0x988, 0xff12345678);
+    keep_msr("UINTR_PD", 0x989, 0x123440);
+    keep_msr("UINTR_TT", 0x98a, 0x12341);
+    __asm__ volatile("clui");
+    cause_exits();
+    cleared = !user_interrupts_on();
+    __asm__ volatile("stui");
+    cause_exits();
+    set = user_interrupts_on();
+    __asm__ volatile("clui");
+    write_cr4(cr4);
+    observe("UIF: clear kept %d, set kept %d after exits", cleared, set);
+    check(cleared && set, "UIF changed");
+}
+
 void test_keys(void)
 {
+    keep_user_interrupts();
     keep_pkru();
     keep_pkrs();
     keep_tracking();
