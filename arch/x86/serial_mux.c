@@ -1,5 +1,6 @@
 #include "arch/x86/serial_mux.h"
 
+#include "lib/format.h"
 #include "lib/string.h"
 
 enum { CTRL_A = 1, BREAK_ERRORS = LSR_BREAK, BAD_ERRORS = LSR_PARITY | LSR_FRAMING | LSR_OVERRUN };
@@ -19,15 +20,18 @@ void mux_init(struct serial_mux *m, bool shared, bool monitor_has_keys)
 
 /* ---- queues ---- */
 
+/* Of a queue that isn't empty. */
+static struct mux_entry *newest(struct mux_queue *q)
+{
+    return &q->entries[(q->first + q->count - 1) % MUX_QUEUE];
+}
+
 static bool push(struct mux_queue *q, uint8_t byte, uint8_t errors)
 {
-    unsigned at = (q->first + q->count) % MUX_QUEUE;
-
     if (q->count == MUX_QUEUE)
         return false;
-    q->entries[at].byte = byte;
-    q->entries[at].errors = errors;
     q->count++;
+    *newest(q) = (struct mux_entry){.byte = byte, .errors = errors};
     return true;
 }
 
@@ -76,8 +80,16 @@ static void deliver(struct serial_mux *m, uint8_t byte, uint8_t errors)
 {
     if (!m->monitor_has_keys)
         to_guest(m, byte, errors);
-    else
-        (void)push(&m->to_monitor, byte, errors); /* a full queue: nobody has typed that much */
+    else if (!push(&m->to_monitor, byte, errors)) /* nobody has typed that much: noise, and it is told so */
+        newest(&m->to_monitor)->errors |= LSR_OVERRUN;
+}
+
+static void refuse_key(struct serial_mux *m, uint8_t byte)
+{
+    char text[64];
+
+    format_text(text, sizeof(text), "error: Ctrl-A and byte %02x: no such key; Ctrl-A h lists them\n", byte);
+    mux_talk(m, text);
 }
 
 static void escape_key(struct serial_mux *m, uint8_t byte)
@@ -96,6 +108,8 @@ static void escape_key(struct serial_mux *m, uint8_t byte)
     case CTRL_A:
         deliver(m, byte, 0);
         break;
+    default:
+        refuse_key(m, byte);
     }
 }
 

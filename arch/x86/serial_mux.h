@@ -11,13 +11,15 @@
 
 enum { MUX_QUEUE = 512 };
 
-/* A break is no byte, and garbled is one with a framing or parity error or behind others that were lost. */
+/* A break is no byte, and garbled is one with a framing or parity error or beside others that were lost. */
 enum mux_input { MUX_NOTHING, MUX_BYTE, MUX_BREAK, MUX_GARBLED };
 
+struct mux_entry {
+    uint8_t byte, errors; /* LSR bits 4:1 */
+};
+
 struct mux_queue {
-    struct {
-        uint8_t byte, errors; /* LSR bits 4:1 */
-    } entries[MUX_QUEUE];
+    struct mux_entry entries[MUX_QUEUE];
     uint16_t first, count;
 };
 

@@ -1,5 +1,6 @@
 """One serial line for guest and monitor (console=com1, the default), as a person meets it."""
 
+import random
 import re
 import time
 
@@ -81,6 +82,42 @@ def test_change_over_in_mid_output(directory):
             assert machine.wait(SECONDS, PROMPT)
             machine.write(TO_GUEST)
         machine.write(b"!")
+        assert machine.wait_end(60), harness.tail(machine)
+        found = numbers(machine.text)
+        assert found == list(range(len(found)))
+
+
+def noise(seed, without, count=1 << 16):
+    """Random bytes, but for those that stand for something else, and no change-over."""
+    allowed = [byte for byte in range(256) if byte not in without]
+    return bytes(random.Random(seed).choices(allowed, k=count)).replace(TO_MONITOR, b"\x01.") + b"\r"
+
+
+def first_answer(machine, line, pattern):
+    """Type a line until it is answered: right behind noise its bytes may be lost too."""
+    for _ in range(SECONDS):
+        machine.write(line)
+        if machine.wait(1, pattern):
+            return
+    pytest.fail(f"no answer to {line!r}:\n{harness.tail(machine)}")
+
+
+def test_noise(directory):
+    """64 KiB of noise for the monitor, then for the guest: error lines, answers right after it, and no line of the guest's is broken."""
+    with start(directory, "test=chatter lines=1000000", ips=5_000_000) as machine:
+        assert machine.wait(60, "chatter: 00000010"), harness.tail(machine)
+        enter_monitor(machine)
+        machine.write(noise(1, without=b""))
+        first_answer(machine, b"\x03info version\r", r"^Plinth 0\.\d, ")
+        for error in ("bytes were no text or too many: the line is dropped", "bytes were lost", r"Ctrl-A and byte \w\w: no such key"):
+            assert re.search(rf"^(plinth> .*\x1b\[K)?error: .*{error}", machine.text, re.MULTILINE), error
+        machine.write(b"info ver" + TO_GUEST + TO_MONITOR + b"sion\r")
+        assert machine.wait(SECONDS, r"^Plinth 0\.\d, "), harness.tail(machine)
+        machine.write(TO_GUEST + noise(2, without=b"!Z"))
+        first_answer(machine, b"Z", "^~ chatter: typed Z$")
+        enter_monitor(machine)
+        say(machine, b"info cpus\r", "^cpu0: APIC ID 0, ")
+        machine.write(TO_GUEST + b"!")
         assert machine.wait_end(60), harness.tail(machine)
         found = numbers(machine.text)
         assert found == list(range(len(found)))

@@ -195,9 +195,13 @@ static void keys_change_over(void **state)
     rows_set_monitor(&m.rows, "> ", 2, "\r> ");
     shown("");
     type("abc\x01\x01"
-         "d\x01z");
+         "d");
     guest_gets("abc\x01"
                "d");
+    type("\x01z\x01\xff");
+    guest_gets("");
+    shown("plinth: error: Ctrl-A and byte 7a: no such key; Ctrl-A h lists them\r\n"
+          "plinth: error: Ctrl-A and byte ff: no such key; Ctrl-A h lists them\r\n");
     guest("prompt$ ");
     shown("prompt$ ");
     type("\x01"
@@ -208,6 +212,9 @@ static void keys_change_over(void **state)
     shown("\r\n> ");
     monitor_gets("info");
     guest_gets("");
+    type("\x01\r");
+    monitor_gets("");
+    shown("\r\x1b[Kerror: Ctrl-A and byte 0d: no such key; Ctrl-A h lists them\r\n> ");
     guest("and a line\r\nbegun");
     shown("\r\x1b[Kprompt$ and a line\r\n> ");
     log_text("log\n");
@@ -260,6 +267,23 @@ static void a_guest_that_does_not_read_loses_the_last(void **state)
     type("\x01"
          "c!"); /* the way to the monitor is open all the same */
     monitor_gets("!");
+}
+
+static void a_monitor_that_does_not_read_is_told(void **state)
+{
+    unsigned count = 0;
+    uint8_t byte;
+
+    (void)state;
+    type("\x01"
+         "c");
+    for (unsigned i = 0; i < MUX_QUEUE + 3; i++)
+        mux_input(&m, 'k', 0);
+    while (mux_take(&m, &byte) == MUX_BYTE)
+        count++;
+    assert_int_equal(count, MUX_QUEUE - 1); /* and then MUX_GARBLED */
+    type("more");
+    monitor_gets("more");
 }
 
 /* ---- random runs ---- */
@@ -379,6 +403,7 @@ int main(void)
         cmocka_unit_test_setup(keys_change_over, setup),
         cmocka_unit_test_setup(breaks_and_errors_go_to_who_is_asked, setup),
         cmocka_unit_test_setup(a_guest_that_does_not_read_loses_the_last, setup),
+        cmocka_unit_test_setup(a_monitor_that_does_not_read_is_told, setup),
         cmocka_unit_test_setup(nothing_is_lost, setup),
         cmocka_unit_test_setup(no_line_is_cut, setup),
     };
