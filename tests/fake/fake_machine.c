@@ -37,7 +37,8 @@ const char *const vmx_exit_entries[STATISTICS_MODES][2][2] = {{{exit_entries[0],
                                                               {{exit_entries[2], NULL}, {NULL, NULL}}};
 char vmx_exit_entry_any[1], vmx_exit_entry_traced[1], vmx_step_exit_entry[1], vmx_resume_slow[1], vmx_launch_begin[1],
     vmx_launch_end[1], vmx_launch_slow[1], vmx_sleep_begin[1], vmx_sleep_end[1];
-const struct code_range vmx_resume_ranges[1], vmx_resume_ranges_end[1];
+const struct code_range vmx_resume_ranges[1];
+extern const struct code_range vmx_resume_ranges_end[1] __attribute__((alias("vmx_resume_ranges"))); /* none */
 
 uint32_t cpu_count;
 struct mitigations mitigations;
@@ -269,9 +270,14 @@ enum fake_end fake_exit(void)
     return end;
 }
 
-/* As park() goes on when it is woken. */
+/* As park() goes on when it is woken, mostly by a kick: that one it takes in root mode. */
 static void continue_parked(void)
 {
+    struct exception_frame frame = {.rip = 0};
+
+    if (me()->nmi_pending)
+        nmi_in_root(&frame);
+    me()->nmi_pending = false;
     ap_start_wait();
     while (cpu_this()->slow_work)
         vmx_slow_work();
@@ -284,7 +290,6 @@ enum fake_end fake_start_parked(unsigned index)
     fake_current = index;
     memset(me()->written, 0, sizeof(me()->written));
     me()->waits = false;
-    me()->nmi_pending = false;
     end = (enum fake_end)setjmp(way_out);
     if (end == FAKE_RETURNED)
         continue_parked();
