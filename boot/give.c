@@ -49,7 +49,15 @@ bool give_load_guest(void)
     return guest_load(&source, &guest, &boot.error);
 }
 
-/* What we run on, the block or the image where it was loaded, is ordinary RAM for the guest. */
+/* What we still run on: the block, and until its page tables are in use those where the image was loaded. */
+static void avoid_ourselves(void)
+{
+    source.avoid[source.avoid_count++] = boot.block.range;
+    if (cpu_count == 0)
+        source.avoid[source.avoid_count++] = image_loaded();
+}
+
+/* That is ordinary RAM for the guest. */
 noreturn void give_natively(void)
 {
     struct error problem;
@@ -64,8 +72,7 @@ noreturn void give_natively(void)
     }
     must(memmap_set(&boot.info.memmap, boot.block.range, MEMORY_RAM, &boot.error));
     describe_guest();
-    source.avoid[source.avoid_count++] = image_loaded();
-    source.avoid[source.avoid_count++] = boot.block.range;
+    avoid_ourselves();
     must(guest_load(&source, &guest, &boot.error));
     console_flush();
     console_yield_screen();

@@ -116,11 +116,11 @@ def test_native_although_vmx(how, cpus, directory):
     assert how == "always" or f"planted: cpu{cpus - 1} fails after VMXON" in (directory / "console.log").read_text()
 
 
-def test_native_multiboot(directory):
-    """A multiboot kernel says of the start what it says when GRUB starts it, and has all of the RAM. The screen is what GRUB has made
-    of it for Plinth."""
+@pytest.mark.parametrize("kernel", ["multiboot2-relocatable", "multiboot1-elf32"])
+def test_native_multiboot(kernel, directory):
+    """A multiboot kernel says of the start what it says when GRUB starts it, and has all of the RAM, that where Plinth was loaded too:
+    the second one must lie there. The screen is what GRUB has made of it for Plinth."""
     bare, native = (Config(directory=at, memory=128) for at in (directory / "bare", directory))
-    kernel = "multiboot2-relocatable"
     pattern = r"= (?!  (type|address|pitch|width|height|depth) )|~ RAM "
     expected = lines(machines.multiboot_bare(directory / "bare", kernel), bare, "qemu", pattern)
     check_same(expected, lines(machines.multiboot_on_plinth(directory, kernel), native, "qemu", pattern))
