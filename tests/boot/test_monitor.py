@@ -76,6 +76,26 @@ def test_hung_guest_is_stopped(hung):
     assert "PREEMPTION_TIMER" in monitor.ask("info exits")
 
 
+def test_nmi(hung):
+    """Each CPU takes the NMI that it was given, once, spinning or stopped; of a stopped one's two both, and of its three no more."""
+    machine, monitor = hung
+    places = [number(machine.text, rf"hang: nmis of cpu{cpu} at (\S+)") for cpu in range(2)]
+
+    def taken():
+        return [number(monitor.ask(f"x/xw {place:x}"), r": (\S+)") for place in places]
+
+    start = taken()
+    assert monitor.ask("nmi") == monitor.ask("nmi 0") == "cpu0: NMI given to the guest\n" and taken() == [start[0] + 2, start[1]]
+    assert monitor.ask("nmi 1") == "cpu1: NMI given to the guest\n" and taken() == [start[0] + 2, start[1] + 1]
+    monitor.ask("stop")
+    for _ in range(3):
+        monitor.ask("nmi 1")
+    assert taken() == [start[0] + 2, start[1] + 1]
+    monitor.ask("cont")
+    assert taken() == [start[0] + 2, start[1] + 3]  # one to be delivered, one that waits behind it
+    assert monitor.ask("nmi 2").startswith("error: there is no cpu2")
+
+
 # What the info commands say; what is known from elsewhere agrees.
 INFO = (("version", r"^Plinth 0\.\d, 2 CPUs; console=com2,own$"), ("memory", rf"^block {cases.BLOCK.start:x}-{cases.BLOCK.stop:x}, 2048 KiB; pool: \d+ of \d+ pages free$"),
         ("mitigations", r"^Side channels: L1D flush \w+.*\n(Side channels: .*\n){3}\Z"), ("mtrr", r"^cpu0: capability \S+, default type c06$"),
@@ -212,12 +232,27 @@ def test_another_cpu_is_stepped(hung):
     assert second > first, "it doesn't go on"
 
 
+def trace_is_switched(monitor):
+    """`trace off` and `trace on` of a guest that goes on making exits, of which only CPUID was asked for."""
+
+    def last():
+        entries = re.findall(r"^trace: cpu0 entry (\d+) tsc \d+ ticks \d+ (\S+) ", monitor.ask("trace show 8"), re.MULTILINE)
+        assert len(entries) == 8 and {reason for _, reason in entries} == {"CPUID"}
+        return int(entries[-1][0])
+
+    assert last() < last(), "nothing is traced"
+    assert monitor.ask("trace off") == "" and last() == last()
+    stopped = last()
+    assert monitor.ask("trace on") == "" and stopped < last()
+
+
 def test_boot_cpu_is_stepped(directory):
     """One instruction a step, also where the trap flag would be seen: PUSHF, POPF, CLI, STI, INT n, IRET, CPUID."""
     config = Config(directory=directory, cpus=1, memory=128, ignore_bad_msrs=False, com2=True)
-    with harness.start(machines.guest_on_plinth("test=steps", "console=com2,own"), config) as machine:
+    with harness.start(machines.guest_on_plinth("test=steps", "console=com2,own trace=cpuid"), config) as machine:
         monitor = Monitor(machine)
         assert machine.wait(60, "= steps: stepping"), harness.tail(machine)
+        trace_is_switched(monitor)
         loop = number(subprocess.run(["nm", machines.GUEST.with_suffix(".elf")], capture_output=True, text=True, check=True).stdout,
                       r"^(\S+) t steps_loop$")
         monitor.ask("stop")
@@ -291,6 +326,10 @@ def test_crash_ends_in_the_monitor(directory):
         assert "rip 0008:" in monitor.ask("regs")
         sent = monitor.ask("dump 100000 100")
         assert "dump: cpu 0 rip" in sent and "dump: end" in sent
+        log, core = directory / "core.log", directory / "core"
+        log.write_text(sent)
+        made = subprocess.run([TOOLS / "plinth-core", log, "-o", core], check=True, capture_output=True, text=True)
+        assert "2 CPUs" in made.stdout and "damaged" not in made.stderr, made
         assert monitor.ask("stop") == "stopped: 2 of 2 CPUs\n"
         registers = monitor.ask("regs 1")
         assert registers.startswith("cpu1: rip 0008:") and registers == monitor.ask("regs 1")
@@ -302,3 +341,16 @@ def test_crash_ends_in_the_monitor(directory):
         assert "error: unknown command" in monitor.ask("frobnicate") and "^C" in monitor.send(b"half\x03")
         for command in ("cont", "step"):
             assert monitor.ask(command).startswith("error: the guest has ended")
+        machine.com2.write(b"poweroff\r")
+        assert machine.com2.wait(SECONDS, "turning the machine off") and machine.wait_end(SECONDS), machine.com2.text
+
+
+def test_reset_after_a_crash(directory):
+    """The way on after a crash that ended in the monitor: the machine starts anew, through GRUB."""
+    config = Config(directory=directory, cpus=1, memory=128, ignore_bad_msrs=False, com2=True)
+    with harness.start(machines.guest_on_plinth("test=triple", "console=com2,own on_crash=monitor"), config) as machine:
+        monitor = Monitor(machine)
+        assert machine.com2.wait(60, r"the guest has ended, the monitor goes on[^\n]*\nplinth> \x1b\[K$"), machine.com2.text
+        machine.com2.write(b"reset\r")
+        assert machine.com2.wait(60, "resetting the machine") and machine.com2.wait(60, r"^Plinth \d+\.\d+, loaded by GRUB"), machine.com2.text
+        assert machine.com2.wait(60, "the guest has ended, the monitor goes on"), "the guest didn't come as far as before"

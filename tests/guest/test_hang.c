@@ -50,6 +50,8 @@ void test_hang(void)
     observe("random at %lx is %016lx", (uint64_t)&hang.random, hang.random);
     observe("turns at %lx", (uint64_t)&hang.turns);
     observe("spin at %lx", (uint64_t)spin);
+    for (unsigned i = 0; i < cpu_count; i++)
+        observe("nmis of cpu%u at %lx", i, (uint64_t)&cpu_at(i)->nmis);
     for (unsigned i = 1; i < cpu_count; i++) {
         if (!cpu_at(i)->starts && !smp_start(cpu_at(i)))
             error_stop("cpu%u doesn't start", i);
