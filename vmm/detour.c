@@ -10,6 +10,7 @@ bool detour_init(struct detour *detour, struct pool *pool, struct ept *ept)
     if (!detour->scratch || !ept_view_init(&detour->view, ept))
         return false;
     detour->scratch_physical = pool_physical(pool, detour->scratch);
+    detour->view_pointer = ept_view_pointer(&detour->view, virt_has_accessed_dirty());
     return true;
 }
 
@@ -32,7 +33,7 @@ void detour_begin(struct detour *detour, enum detour_purpose purpose, struct ran
 {
     if (!is_aimed(detour, range))
         ept_view_aim(&detour->view, detour->base, range, detour->scratch_physical);
-    enter(detour, purpose, ept_view_pointer(&detour->view, virt_has_accessed_dirty()));
+    enter(detour, purpose, detour->view_pointer);
     vcpu_step_begin();
 }
 
@@ -47,7 +48,7 @@ void detour_begin_inside(struct detour *detour, uint64_t page, struct ept *open)
 {
     ept_view_aim_inside(&detour->view, guest_ept, page);
     detour->base = open;
-    enter(detour, DETOUR_INSIDE, ept_view_pointer(&detour->view, virt_has_accessed_dirty()));
+    enter(detour, DETOUR_INSIDE, detour->view_pointer);
 }
 
 void detour_end(struct detour *detour)
@@ -85,7 +86,7 @@ void detour_renew(struct detour *detour)
     case DETOUR_BLOCK:
     case DETOUR_INSIDE:
         ept_view_renew(view);
-        vcpu_flush_ept(ept_view_pointer(view, virt_has_accessed_dirty()));
+        vcpu_flush_ept(detour->view_pointer);
         return;
     }
 }

@@ -22,7 +22,8 @@ struct detour {
     struct ept *base; /* the tree that the next detour is made over: guest_ept, or the open one when a watched access is
                          being let through and needs more than one thing */
     struct ept_view view;
-    uint8_t *scratch; /* one page */
+    uint64_t view_pointer; /* to its tables, for the VMCS */
+    uint8_t *scratch;      /* one page */
     uint64_t scratch_physical;
 };
 

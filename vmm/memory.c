@@ -10,10 +10,17 @@
 enum { NOTHING_THERE = 0xff, INSTRUCTION_MAX = 15 };
 
 struct ept *guest_ept;
+static uint64_t pointer; /* its root never moves */
+
+void memory_init(struct ept *ept)
+{
+    guest_ept = ept;
+    pointer = ept_pointer(ept, virt_has_accessed_dirty());
+}
 
 uint64_t guest_ept_pointer(void)
 {
-    return ept_pointer(guest_ept, virt_has_accessed_dirty());
+    return pointer;
 }
 
 /* As a bus with nothing on it: reads all-ones, writes dropped, and all-ones is #UD when executed. Reported a few times

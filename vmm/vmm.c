@@ -168,7 +168,7 @@ static bool create_cpus(struct pool *pool, const struct mtrr_state *mtrr, struct
 bool vmm_init(struct pool *pool, struct ept *ept, const struct mtrr_state *mtrr, const struct acpi_info *acpi,
               struct error *error)
 {
-    guest_ept = ept;
+    memory_init(ept);
     shootdown_init();
     if (!create_cpus(pool, mtrr, error))
         return false;

@@ -65,6 +65,7 @@ enum exit_action control_register_exit(const struct vm_exit *exit);
 enum exit_action task_exit(const struct task_request *request);
 
 /* memory.c */
+void memory_init(struct ept *ept); /* what the guest's memory is from now on; before the CPUs' detours are made */
 extern struct ept *guest_ept;
 uint64_t guest_ept_pointer(void);
 /* The same where the guest may be on a detour, whose step is over or cut short; `purpose`: which it was. */

@@ -74,6 +74,21 @@ static void a_stepped_popf_of_a_program_keeps_the_flag(void **state)
     assert_true(get(INDEX_GUEST_RFLAGS) == 0x202);
 }
 
+/* With BTF the trap flag would stop at branches only (17.4.3): not the step's, but the guest's own. */
+static void a_step_ends_before_a_branch(void **state)
+{
+    const uint64_t btf = 2;
+
+    (void)state;
+    set(INDEX_GUEST_RFLAGS, 0x302);
+    set(INDEX_GUEST_DEBUGCTL, btf);
+    touch_apic();
+    assert_true(get(INDEX_GUEST_DEBUGCTL) == 0);
+    single_step();
+    assert_true(get(INDEX_GUEST_DEBUGCTL) == btf && get(INDEX_GUEST_RFLAGS) == 0x302);
+    assert_true(get(INDEX_GUEST_PENDING_DEBUG) == 0);
+}
+
 /* INT n clears TF, so it is injected, and the step ends with its delivery. */
 static void an_int_is_stepped_as_an_injection(void **state)
 {
@@ -252,6 +267,7 @@ int main(void)
         cmocka_unit_test_setup(a_stepped_popf_loads_the_flags, rewind_cpu),
         cmocka_unit_test_setup(a_stepped_sti_sets_the_flag, rewind_cpu),
         cmocka_unit_test_setup(a_stepped_popf_of_a_program_keeps_the_flag, rewind_cpu),
+        cmocka_unit_test_setup(a_step_ends_before_a_branch, rewind_cpu),
         cmocka_unit_test_setup(an_int_is_stepped_as_an_injection, rewind_cpu),
         cmocka_unit_test_setup(a_pending_single_step_waits_for_the_step, rewind_cpu),
         cmocka_unit_test_setup(a_cancelled_step_leaves_no_trace, rewind_cpu),

@@ -39,7 +39,8 @@ static enum step_means choose_means(void)
 }
 
 /* With TF set, an STI or MOV SS shadow would need a pending #DB (26.3.1.5); IF is 0, so the shadow says nothing anyway.
- * Without the shadow what is pending would come before the instruction. */
+ * Without the shadow what is pending would come before the instruction. Fields that are as they must be already, as
+ * nearly always, aren't written. */
 static void begin_trap_flag(struct vcpu *vcpu)
 {
     uint64_t rflags = vmread_natural(VMCS_GUEST_RFLAGS);
@@ -50,10 +51,13 @@ static void begin_trap_flag(struct vcpu *vcpu)
     vcpu->step_saved.interruptibility = interruptibility;
     vcpu->step_saved.debugctl = vmread64(VMCS_GUEST_DEBUGCTL);
     vcpu->step_saved.pending_debug = vmread_natural(VMCS_GUEST_PENDING_DEBUG);
-    vmwrite_natural(VMCS_GUEST_PENDING_DEBUG, 0);
+    if (unlikely(vcpu->step_saved.pending_debug))
+        vmwrite_natural(VMCS_GUEST_PENDING_DEBUG, 0);
     vmwrite32(VMCS_EXCEPTION_BITMAP, ~0u);
-    vmwrite64(VMCS_GUEST_DEBUGCTL, vcpu->step_saved.debugctl & ~(uint64_t)DEBUGCTL_BTF);
-    vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, interruptibility & ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
+    if (unlikely(vcpu->step_saved.debugctl & DEBUGCTL_BTF))
+        vmwrite64(VMCS_GUEST_DEBUGCTL, vcpu->step_saved.debugctl & ~(uint64_t)DEBUGCTL_BTF);
+    if (unlikely(interruptibility & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)))
+        vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, interruptibility & ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
     vmwrite_natural(VMCS_GUEST_RFLAGS, (rflags & ~RFLAGS_IF) | RFLAGS_TF);
 }
 
@@ -91,9 +95,11 @@ static bool is_single_step(uint32_t reason)
 /* The #DB that ended the step may have told of more than its end: breakpoints that the instruction's data has met. */
 static uint64_t other_traps(void)
 {
-    uint64_t traps = vmread_natural(VMCS_EXIT_QUALIFICATION) & (DEBUG_BREAKPOINTS | DEBUG_BUS_LOCK);
-    uint64_t dr7 = vmread_natural(VMCS_GUEST_DR7);
+    uint64_t traps = vmread_natural(VMCS_EXIT_QUALIFICATION) & (DEBUG_BREAKPOINTS | DEBUG_BUS_LOCK), dr7;
 
+    if (likely(!traps))
+        return 0;
+    dr7 = vmread_natural(VMCS_GUEST_DR7);
     for (unsigned i = 0; i < 4; i++)
         if (traps & BIT(i) && dr7 >> 2 * i & 3) /* Li, Gi */
             traps |= PENDING_DEBUG_ENABLED;
@@ -116,14 +122,15 @@ static uint64_t flags_to_restore(const struct vcpu *vcpu, bool done, uint64_t rf
 static bool end_trap_flag(const struct vcpu *vcpu, uint32_t reason)
 {
     const uint32_t shadows = BLOCKING_BY_STI | BLOCKING_BY_MOV_SS;
-    uint64_t rflags = vmread_natural(VMCS_GUEST_RFLAGS), pending;
+    uint64_t rflags = vmread_natural(VMCS_GUEST_RFLAGS), found, pending;
     bool done = is_single_step(reason);
     uint64_t restored = flags_to_restore(vcpu, done, rflags);
 
     vmwrite_natural(VMCS_GUEST_RFLAGS, (rflags & ~restored) | (vcpu->step_saved.rflags & restored));
     vmwrite32(VMCS_EXCEPTION_BITMAP, 0);
-    vmwrite64(VMCS_GUEST_DEBUGCTL, vcpu->step_saved.debugctl);
-    pending = vmread_natural(VMCS_GUEST_PENDING_DEBUG);
+    if (unlikely(vcpu->step_saved.debugctl & DEBUGCTL_BTF))
+        vmwrite64(VMCS_GUEST_DEBUGCTL, vcpu->step_saved.debugctl);
+    pending = found = vmread_natural(VMCS_GUEST_PENDING_DEBUG);
     if (!(vcpu->step_saved.rflags & RFLAGS_TF))
         pending &= ~(uint64_t)DEBUG_BS; /* of our own trap flag: an exit before the #DB may have saved it (27.3.4) */
     pending |= vcpu->step_saved.pending_debug;
@@ -132,7 +139,8 @@ static bool end_trap_flag(const struct vcpu *vcpu, uint32_t reason)
     /* the guest steps itself too: it gets the #DB that we took */
     if (done && vcpu->step_saved.rflags & RFLAGS_TF && !(vcpu->step_saved.debugctl & DEBUGCTL_BTF))
         pending |= DEBUG_BS;
-    vmwrite_natural(VMCS_GUEST_PENDING_DEBUG, pending);
+    if (unlikely(pending != found))
+        vmwrite_natural(VMCS_GUEST_PENDING_DEBUG, pending);
     if (!done)
         vmwrite32(VMCS_GUEST_INTERRUPTIBILITY,
                   vmread32(VMCS_GUEST_INTERRUPTIBILITY) | (vcpu->step_saved.interruptibility & shadows));
