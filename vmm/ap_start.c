@@ -61,7 +61,8 @@ bool ap_start_init(const struct acpi_info *acpi, struct error *error)
 
 bool ap_start_needs_trap(void)
 {
-    return mode == AP_START_ICR_ALWAYS || (mode == AP_START_ICR && started_count < cpu_count);
+    return mode == AP_START_ICR_ALWAYS ||
+           (mode == AP_START_ICR && __atomic_load_n(&started_count, __ATOMIC_ACQUIRE) < cpu_count);
 }
 
 /*
@@ -96,8 +97,7 @@ static void park(void)
     shootdown_awake(cpu_this());
     vcpu_set_startup(vector);
     __atomic_store_n(&cpu_this()->slow_work, 1, __ATOMIC_RELEASE); /* the kick may have been for more than the SIPI */
-    if (__atomic_add_fetch(&started_count, 1, __ATOMIC_ACQ_REL) == cpu_count && mode == AP_START_ICR)
-        apic_trap_remove();
+    __atomic_add_fetch(&started_count, 1, __ATOMIC_ACQ_REL);
 }
 
 void ap_start_wait(void)

@@ -68,7 +68,7 @@ void apic_trap_restore(void)
 
 /* Giving a right needs no INVEPT: who still has the old translation exits once more and finds it (SDM vol.
  * 3, 28.3.3.4). */
-void apic_trap_remove(void)
+static void remove_trap(void)
 {
     if (!__atomic_exchange_n(&installed, false, __ATOMIC_ACQ_REL))
         return;
@@ -77,12 +77,27 @@ void apic_trap_remove(void)
         log_warning("the local APIC stays trapped: no page left for the EPT");
 }
 
+/* Who writes to its APIC can wait for that, a CPU that has just got its SIPI can't. An INIT may come in between. */
+static bool is_outlived(void)
+{
+    if (likely(ap_start_needs_trap()))
+        return false;
+    remove_trap();
+    if (ap_start_needs_trap())
+        apic_trap_restore();
+    return true;
+}
+
 bool apic_trap_write(uint64_t address)
 {
     struct vmm_cpu *me = vmm_cpu(cpu_this());
 
     if (address - apic_page >= PAGE_SIZE || !__atomic_load_n(&installed, __ATOMIC_ACQUIRE))
         return false;
+    if (unlikely(is_outlived())) {
+        detour_end(&me->detour);
+        return true;
+    }
     me->trapped_register = address & REGISTER_MASK;
     /* an instruction that reads first finds what the register holds */
     mmio_write32(me->detour.scratch + me->trapped_register, lapic_read(me->trapped_register));
@@ -102,5 +117,6 @@ void apic_trap_stepped(void)
 
 bool apic_trap_x2apic_icr(uint64_t value)
 {
-    return __atomic_load_n(&installed, __ATOMIC_ACQUIRE) && ap_start_send((uint32_t)value, (uint32_t)(value >> 32));
+    return __atomic_load_n(&installed, __ATOMIC_ACQUIRE) && !is_outlived() &&
+           ap_start_send((uint32_t)value, (uint32_t)(value >> 32));
 }

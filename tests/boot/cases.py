@@ -37,8 +37,8 @@ EXIT_BUDGET = (
     ExitBudget(28, 2, "CR0.NE, which VMX fixes to 1: each CPU sets it once on its way out of real mode"),
     ExitBudget(31, 150, "RDMSR of the listed MSRs: MTRRs on each CPU, FEATURE_CONTROL"),
     ExitBudget(32, 10, "WRMSR of the listed MSRs: MTRR_DEF_TYPE, microcode"),
-    ExitBudget(48, 900, "ap_start=icr (Bochs): stores to the local APIC until the last CPU runs"),
-    ExitBudget(0, 900, "... each of which ends in one single step"),
+    ExitBudget(48, 900, "ap_start=icr (Bochs): stores to the local APIC until the last CPU runs, and the first one after that"),
+    ExitBudget(0, 900, "... each of the others ends in one single step"),
 )
 
 
