@@ -73,19 +73,28 @@ static bool guest_is_linux(const struct boot_info *info)
     return kernel && linux_recognise(kernel, range_size(file));
 }
 
-struct range old_log_save(struct boot_info *info, const struct log_ring *ring, const struct memmap *free,
-                          const struct range *avoid, size_t avoid_count)
+struct log_ring *old_log_find(struct range block, uint64_t own)
 {
-    const enum log_ring_state state = ring ? log_ring_check(ring) : LOG_RING_NONE;
+    struct log_ring *ring = phys_map(own, sizeof(*ring));
+
+    if (ring && log_ring_check(ring) != LOG_RING_NONE)
+        return ring;
+    for (uint64_t at = block.start; at + sizeof(*ring) <= block.end; at += PAGE_SIZE) {
+        ring = phys_map(at, sizeof(*ring));
+        if (ring && log_ring_check(ring) == LOG_RING_WHOLE)
+            return ring;
+    }
+    return NULL;
+}
+
+/* Where a Linux guest shall see the log: the range, now reserved, or an empty one. */
+static struct range copy_for_guest(struct boot_info *info, const struct log_ring *ring, const struct memmap *free,
+                                   const struct range *avoid, size_t avoid_count)
+{
     const struct range none = {0, 0}, within = {MIB, 4 * GIB};
     struct range place;
     struct error error;
 
-    if (state == LOG_RING_NONE) {
-        log_info("Previous boot: memory holds no log of it");
-        return none;
-    }
-    print_tail(ring, state);
     if (!options.ramoops || !guest_is_linux(info) ||
         !memmap_find_high(free, LOG_RING_BYTES, LOG_RING_BYTES, within, avoid, avoid_count, &place.start))
         return none;
@@ -93,5 +102,20 @@ struct range old_log_save(struct boot_info *info, const struct log_ring *ring, c
     if (!memmap_set(&info->memmap, place, MEMORY_RESERVED, &error))
         return none;
     memcpy(phys_map(place.start, LOG_RING_BYTES), ring, LOG_RING_BYTES);
+    return place;
+}
+
+struct range old_log_save(struct boot_info *info, struct log_ring *ring, const struct memmap *free,
+                          const struct range *avoid, size_t avoid_count)
+{
+    struct range place;
+
+    if (!ring) {
+        log_info("Previous boot: memory holds no log of it");
+        return (struct range){0, 0};
+    }
+    print_tail(ring, log_ring_check(ring));
+    place = copy_for_guest(info, ring, free, avoid, avoid_count);
+    log_ring_forget(ring); /* or yet another build would find it, when it is old */
     return place;
 }

@@ -58,7 +58,7 @@ void take_old_log(void)
     unsigned count = ram_busy(&boot.info, busy);
 
     busy[count++] = boot.block.range;
-    boot.old_log = old_log_save(&boot.info, phys_map(ring, sizeof(struct log_ring)), &boot.free_memory, busy, count);
+    boot.old_log = old_log_save(&boot.info, old_log_find(boot.block.range, ring), &boot.free_memory, busy, count);
 }
 
 bool take_boot_cpu(void)

@@ -7,6 +7,7 @@ import pytest
 import harness
 import machines
 from lab import image, qemu
+from lab.command import run
 from lab.machine import Config
 
 CMOS = 0x6F  # a byte of the CMOS memory that nobody else uses: GRUB's menu entry differs from boot to boot by it
@@ -44,3 +45,25 @@ def test_log_survives_a_reset(firmware, directory):
     assert report.count("Plinth stops here") == 1 and "NATIVE" not in report, "that isn't the first boot's log"
     place = int(re.search(r"ramoops.mem_address=(0x[0-9a-f]+)", second)[1], 16)
     assert re.search(rf"BIOS-e820: \[mem {place:#018x}-{place + 0xffff:#018x}\] reserved", second), "the place isn't reserved"
+
+
+def ring(elf):
+    """Where a build has the log, from its start."""
+    return int(re.search(r"^([0-9a-f]+) . ring$", run("nm", elf), re.MULTILINE)[1], 16)
+
+
+def test_log_of_another_build(directory):
+    """The first boot's image has the log elsewhere in its block, and crashes; the second finds it once, and then its own."""
+    other = harness.planted("crash")
+    assert ring(other) != ring(harness.PLINTH), "no other place: this shows nothing"
+    modules = machines.linux_modules()
+    first = image.plinth_entry(other, "on_crash=halt", modules)
+    first = image.Entry([command.replace("/plinth.elf", "/other.elf") for command in first.commands], {"other.elf": other})
+    entry = two_boots(first, image.plinth_entry(harness.PLINTH, "preflight=only", modules))
+    with harness.start(entry, Config(directory=directory), "qemu") as machine:
+        assert machine.wait(60, "on_crash=halt: halted"), harness.tail(machine)
+        qemu.command(directory, "set-action", reboot="reset", shutdown="pause")
+        for last in ("error: on_crash=halt: halted", "error: Plinth stops here"):
+            qemu.command(directory, "system_reset")
+            assert machine.wait(60, rf"^The previous boot ended with:\n(  \| .*\n)*  \| {last}"), harness.tail(machine)
+            assert machine.wait(10, "^error: Plinth stops here"), harness.tail(machine)

@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct memmap free;
     struct range place;
     struct error error;
-    struct log_ring *ring;
+    struct log_ring *ring, *found;
     uint8_t *kernel, *copy;
 
     arena_clear();
@@ -73,10 +73,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(memmap_add(&info.memmap, (struct range){PLACE, PLACE + LOG_RING_BYTES}, MEMORY_RAM, &error));
     free = info.memmap;
     options.ramoops = true;
-    place = old_log_save(&info, ring, &free, NULL, 0);
+    found = old_log_find((struct range){RING, RING + sizeof(*ring)}, RING);
+    check((found != NULL) == (log_ring_check(ring) != LOG_RING_NONE));
+    place = old_log_save(&info, found, &free, NULL, 0);
     check_console(console_text());
+    check(range_size(place) == 0 || (place.start == PLACE && memcmp(copy, &before, LOG_RING_BYTES) == 0));
+    check((range_size(place) != 0) == (found != NULL));
+    check(log_ring_check(ring) == LOG_RING_NONE);
+    before.magic = ring->magic;
     check(memcmp(ring, &before, sizeof(before)) == 0);
-    check(range_size(place) == 0 || (place.start == PLACE && memcmp(copy, ring, LOG_RING_BYTES) == 0));
-    check((range_size(place) != 0) == (log_ring_check(ring) != LOG_RING_NONE));
     return 0;
 }

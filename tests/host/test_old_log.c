@@ -6,7 +6,10 @@
 #include "lib/options.h"
 
 enum {
-    RING = 0x7e00000,
+    BLOCK = 0x7c00000,
+    BLOCK_SIZE = 0x200000,
+    RING = BLOCK + 0x80000, /* of this build */
+    OTHER = BLOCK + 0x3f000,
     KERNEL = 0x200000,
     KERNEL_SIZE = 0x1000,
     RAM_END = 0x8000000,
@@ -21,14 +24,16 @@ static struct log_ring *ring;
 static uint8_t *top;    /* the highest RAM */
 static uint8_t *kernel; /* the first module */
 
-static void start(const char *text)
+static const struct range block = {BLOCK, BLOCK + BLOCK_SIZE};
+
+static void start_with(uint64_t place, const char *text)
 {
     struct setup_header *header;
 
     arena_clear();
     console_clear();
     options.ramoops = true;
-    ring = arena_add(RING, sizeof(*ring));
+    ring = (struct log_ring *)((uint8_t *)arena_add(BLOCK, BLOCK_SIZE) + place - BLOCK);
     top = arena_add(PLACE, LOG_RING_BYTES);
     kernel = arena_add(KERNEL, KERNEL_SIZE);
     memset(&info, 0, sizeof(info));
@@ -43,9 +48,14 @@ static void start(const char *text)
         log_ring_write(ring, text, (uint32_t)strlen(text));
 }
 
+static void start(const char *text)
+{
+    start_with(RING, text);
+}
+
 static struct range save(void)
 {
-    return old_log_save(&info, ring, &free_memory, NULL, 0);
+    return old_log_save(&info, old_log_find(block, RING), &free_memory, NULL, 0);
 }
 
 static void assert_no_place(void)
@@ -67,7 +77,39 @@ static void the_end_is_printed_and_all_is_kept(void **state)
     assert_int_equal(place.start, PLACE);
     assert_int_equal(range_size(place), LOG_RING_BYTES);
     assert_true(memmap_is(&info.memmap, place, MEMORY_RESERVED));
-    assert_memory_equal(top, ring, LOG_RING_BYTES);
+    assert_memory_equal(top + 4, (uint8_t *)ring + 4, LOG_RING_BYTES - 4);
+    assert_memory_equal(top, "DBGC", 4);
+    assert_null(old_log_find(block, RING));
+}
+
+static void another_build_had_it_elsewhere(void **state)
+{
+    const uint64_t places[] = {BLOCK, OTHER, BLOCK + BLOCK_SIZE - LOG_RING_BYTES - PAGE_SIZE};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+        start_with(places[i], "abc\n");
+        assert_ptr_equal(old_log_find(block, RING), ring);
+        assert_int_equal(save().start, PLACE);
+        assert_string_equal(console_text(), "The previous boot ended with:\n  | abc\n");
+        assert_null(old_log_find(block, RING));
+        log_ring_write(ring, "d", 1);
+        ring->text[0]++; /* no longer whole: here it may be anything */
+        assert_null(old_log_find(block, RING));
+        assert_ptr_equal(old_log_find(block, places[i]), ring);
+    }
+}
+
+/* That of this build's place is the last boot's. */
+static void the_own_ring_counts_first(void **state)
+{
+    struct log_ring *own;
+
+    (void)state;
+    start_with(BLOCK, "abc\n");
+    own = (struct log_ring *)((uint8_t *)ring + RING - BLOCK);
+    memcpy(own, ring, sizeof(*ring));
+    assert_ptr_equal(old_log_find(block, RING), own);
 }
 
 /* The text has gone round, was cut in the middle of a line, and holds what is no text. */
@@ -98,10 +140,8 @@ static void memory_that_holds_no_log(void **state)
     ring->size = UINT32_MAX;
     assert_no_place();
     assert_string_equal(console_text(), none);
-    start("abc\n");
-    ring = NULL;
-    assert_no_place();
-    assert_string_equal(console_text(), none);
+    arena_clear();
+    assert_null(old_log_find(block, RING));
 }
 
 static void who_cannot_read_it_gets_no_place(void **state)
@@ -126,7 +166,7 @@ static void places_in_use_are_left_alone(void **state)
     (void)state;
     start("abc\n");
     arena_add(PLACE - LOG_RING_BYTES, LOG_RING_BYTES);
-    assert_int_equal(old_log_save(&info, ring, &free_memory, &module, 1).end, PLACE);
+    assert_int_equal(old_log_save(&info, old_log_find(block, RING), &free_memory, &module, 1).end, PLACE);
     start("abc\n");
     arena_add(boot_services.start - LOG_RING_BYTES, LOG_RING_BYTES);
     assert_true(memmap_set(&free_memory, boot_services, MEMORY_RESERVED, &error));
@@ -148,6 +188,7 @@ int main(void)
         cmocka_unit_test(the_end_is_printed_and_all_is_kept), cmocka_unit_test(a_full_ring),
         cmocka_unit_test(memory_that_holds_no_log),           cmocka_unit_test(who_cannot_read_it_gets_no_place),
         cmocka_unit_test(places_in_use_are_left_alone),       cmocka_unit_test(without_room_it_is_only_printed),
+        cmocka_unit_test(another_build_had_it_elsewhere),     cmocka_unit_test(the_own_ring_counts_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
