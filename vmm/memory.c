@@ -4,6 +4,7 @@
 #include "lib/string.h"
 #include "vmm/apic_trap.h"
 #include "vmm/guest_watch.h"
+#include "vmm/step_help.h"
 #include "vmm/table_pool.h"
 #include "vmm/vmm.h"
 
@@ -43,8 +44,25 @@ static enum exit_action touch_block(const struct vm_exit *exit)
 
 void memory_stepped(enum detour_purpose purpose)
 {
-    if (purpose == DETOUR_APIC)
+    switch (purpose) {
+    case DETOUR_APIC:
         apic_trap_stepped();
+        break;
+    case DETOUR_NONE: /* the monitor's step */
+    case DETOUR_OPEN:
+        step_help_end();
+        break;
+    case DETOUR_BLOCK:
+    case DETOUR_INSIDE:
+        break;
+    }
+}
+
+/* One instruction with nothing withheld. */
+static void let_through(struct detour *detour, struct ept *open)
+{
+    (void)step_help_begin();
+    detour_begin_open(detour, open);
 }
 
 /* Was it only that large pages may not be executed (mm/ept_execute.h)? Then it may now. */
@@ -69,7 +87,7 @@ static enum exit_action touch_mapped(struct detour *detour, const struct vm_exit
 
     detour_forget(detour);
     if (detour->base != guest_ept) {
-        detour_begin_open(detour, detour->base);
+        let_through(detour, detour->base);
         return ACTION_RESUME;
     }
     if (given || !open || !guest_watch_violation(exit))
@@ -78,7 +96,7 @@ static enum exit_action touch_mapped(struct detour *detour, const struct vm_exit
     if (exit->memory.execute)
         detour_begin_inside(detour, ALIGN_DOWN(exit->memory.address, PAGE_SIZE), open);
     else
-        detour_begin_open(detour, open);
+        let_through(detour, open);
     return ACTION_RESUME;
 }
 
@@ -140,7 +158,7 @@ static noinline enum exit_action exit_inside(struct detour *detour, const struct
     detour_end(detour);
     if (exit->memory.execute) {
         if (may_straddle())
-            detour_begin_open(detour, open);
+            let_through(detour, open);
         return ACTION_RESUME; /* it leaves the page */
     }
     (void)guest_watch_violation(exit);

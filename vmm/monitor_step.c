@@ -4,14 +4,13 @@
 #include "arch/x86/crash.h"
 #include "arch/x86/instr.h"
 #include "arch/x86/regs.h"
-#include "vmm/guest_memory.h"
 #include "vmm/monitor.h"
 #include "vmm/shootdown.h"
-#include "vmm/step_policy.h"
+#include "vmm/step_help.h"
 #include "vmm/vmm.h"
 
 /* How long an instruction may take; one that waits for an event never ends. */
-enum { STEP_MS = 1000, STEPS_MAX = 1000, STACK_LARGE = BIT(14) };
+enum { STEP_MS = 1000, STEPS_MAX = 1000 };
 
 enum step_state { STEP_OFF, STEP_WANTED, STEP_RUNS, STEP_DONE };
 
@@ -20,9 +19,6 @@ static struct {
     uint32_t cpu;
     uint64_t left;
     uint64_t deadline; /* TSC */
-    uint64_t rflags;   /* before the instruction */
-    enum step_kind kind;
-    bool long_mode;
 } step;
 
 static enum step_state state(void)
@@ -88,15 +84,19 @@ static bool give_up(const char *why)
     return false;
 }
 
-static bool prepare_kind(const struct step_instruction *next)
+/* The instruction that comes next gets what help it needs; nothing is executed if an event is delivered first. */
+static bool prepare(void)
 {
-    switch (next->kind) {
+    struct vcpu_registers r;
+
+    vcpu_get_registers(&r);
+    if (r.activity)
+        return give_up("sleeps until an event comes, and none comes in during steps: cont");
+    switch (step_help_begin()) {
     case STEP_AS_IT_IS:
     case STEP_CLI:
     case STEP_PUSHF:
-        return true;
     case STEP_INT:
-        vcpu_inject_int(next->vector, next->length);
         return true;
     case STEP_HLT:
         return give_up("is about to wait in HLT for an event, and no event comes in during steps: cont");
@@ -104,47 +104,6 @@ static bool prepare_kind(const struct step_instruction *next)
         return give_up("is at a SYSCALL or SYSENTER, which can't be stepped: cont, or watch its target for x");
     }
     return false;
-}
-
-/* The instruction that comes next gets what help it needs; nothing is executed if an event is delivered first. */
-static bool prepare(void)
-{
-    struct vcpu_registers r;
-    struct monitor_code code;
-    struct step_instruction next;
-
-    vcpu_get_registers(&r);
-    if (r.activity)
-        return give_up("sleeps until an event comes, and none comes in during steps: cont");
-    step.rflags = r.rflags;
-    step.kind = STEP_AS_IT_IS;
-    if (vcpu_is_injecting())
-        return true;
-    monitor_read_code(&r, &code);
-    next = step_classify(code.bytes, code.count, code.bits);
-    step.kind = next.kind;
-    step.long_mode = code.bits == 64;
-    return prepare_kind(&next);
-}
-
-/* PUSHF has stored the step's IF and TF: the second byte of what the stack pointer leads to. */
-static void repair_pushed_flags(void)
-{
-    const uint8_t mask = (RFLAGS_IF | RFLAGS_TF) >> 8;
-    struct vcpu_registers r;
-    struct guest_fault fault;
-    uint64_t at;
-    uint8_t byte;
-
-    vcpu_get_registers(&r);
-    at = r.rsp + 1;
-    if (!step.long_mode)
-        at = r.segments[VCPU_SS].base + (r.segments[VCPU_SS].rights & STACK_LARGE ? (uint32_t)at : (uint16_t)at);
-    if (!guest_read_linear(at, &byte, 1, GUEST_ANY, &fault))
-        return;
-    byte = (uint8_t)((byte & ~mask) | (step.rflags >> 8 & mask));
-    if (!guest_write_linear(at, &byte, 1, GUEST_ANY, &fault))
-        monitor_say("error: the flags that were pushed could not be repaired at %lx", at);
 }
 
 /* An instruction that Plinth carries out is one as well; an exception or event that was raised is delivered by the next
@@ -158,10 +117,6 @@ void monitor_step_exit(const struct vm_exit *exit, enum exit_action action)
     cpu->slow_work = 1;
     if (!done || state() != STEP_RUNS)
         return;
-    if (exit->kind == VM_EXIT_STEPPED && step.kind == STEP_CLI)
-        vcpu_set_interrupt_flag(false);
-    if (exit->kind == VM_EXIT_STEPPED && step.kind == STEP_PUSHF)
-        repair_pushed_flags();
     set_state(STEP_DONE);
 }
 
@@ -186,7 +141,6 @@ static bool next_instruction(void)
         step.left--;
     }
     step.deadline = rdtsc() + clock_tsc_khz() * STEP_MS;
-    step.kind = STEP_AS_IT_IS;
     return step.left;
 }
 

@@ -20,6 +20,7 @@ enum { GUEST_REPORTS_MAX = 4 };
 struct vmm_cpu {
     struct ap_mailbox mailbox;   /* ap_start.c: INIT and SIPI sent by other CPUs */
     bool monitor_steps;          /* monitor_step.c */
+    uint8_t step_kind;           /* step_help.c: enum step_kind of the instruction that is stepped */
     uint32_t trapped_register;   /* apic_trap.c */
     uint32_t block_accesses;     /* memory.c: how often the guest has touched Plinth's block on this CPU */
     uint32_t apic_moves;         /* msr.c: how often the guest has tried to move this CPU's APIC */

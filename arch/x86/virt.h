@@ -161,7 +161,8 @@ void vcpu_block_nmis(bool block); /* until the guest's next IRET */
  * their sake then runs natively when it is executed again. */
 void vcpu_show_cr0(uint64_t value);
 
-bool vcpu_is_injecting(void);      /* something that the next entry delivers */
+bool vcpu_is_delivering(void);     /* something that comes before the next instruction: interrupted by this exit, or
+                                      injected by the next entry */
 void vcpu_inject_nmi(void);        /* now if it can be taken, else as soon as it can */
 void vcpu_reflect_exception(void); /* VM_EXIT_EXCEPTION: the guest gets it after all, as if it had not exited */
 void vcpu_inject_fault(uint8_t vector, uint32_t error, uint64_t cr2); /* a fault with an error code, EFLAGS.RF set */

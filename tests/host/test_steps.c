@@ -1,6 +1,8 @@
 /* The one instruction that Plinth lets the guest execute by itself (arch/x86/vmx/step.c), on the fake machine. */
 #include "tests/host/exit_fixture.h"
 
+#include "vmm/guest_watch.h"
+
 enum { APIC_PAGE = 0xfee00000, SINGLE_STEP = 1 << 14, BREAKPOINT_ENABLED = 1 << 12 };
 
 /* The guest writes to its APIC, which is trapped: a step begins. */
@@ -96,7 +98,7 @@ static void an_int_is_stepped_as_an_injection(void **state)
     set(INDEX_GUEST_RFLAGS, 0x202);
     set(INDEX_IDT_VECTORING_INFO, 0);
     vcpu_inject_int(0x81, 2);
-    assert_true(vcpu_is_injecting());
+    assert_true(vcpu_is_delivering());
     vcpu_step_begin();
     assert_true(get(INDEX_ENTRY_INTERRUPTION_INFO) == 0x80000481 && get(INDEX_ENTRY_INSTRUCTION_LENGTH) == 2);
     assert_true(get(INDEX_GUEST_RFLAGS) == 0x202);
@@ -260,6 +262,59 @@ static void an_init_by_message_cancels_a_step(void **state)
     assert_true(get(INDEX_GUEST_RFLAGS) == 0x2 && get(INDEX_GUEST_PENDING_DEBUG) == 0);
 }
 
+/* PUSHF on a watched stack: the image that it stored under the step becomes the guest's own flags. And another
+ * instruction that stores there is left alone. */
+static void a_stepped_pushf_stores_the_guests_flags(void **state)
+{
+    const struct range stack = {0x92000, 0x93000};
+    const uint8_t codes[][2] = {{0x66, 0x9c}, {0x9c, 0x90}, {0x50, 0x90}}; /* the last: PUSH EAX */
+    uint8_t *code = fake_memory[0], *image = fake_memory[0x92 % FAKE_PAGES] + 0x3c;
+    struct error error;
+    int number = guest_watch_add(stack, EPT_WRITE, 0, &error);
+
+    (void)state;
+    assert_true(number >= 0 && get(INDEX_GUEST_RIP) / PAGE_SIZE % FAKE_PAGES == 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(codes); i++) {
+        rewind_cpu(state);
+        memcpy(code, codes[i], sizeof(codes[i]));
+        set(INDEX_GUEST_RFLAGS, 0x246);
+        set(INDEX_GUEST_RSP, stack.start + 0x40);
+        set(INDEX_GUEST_PHYSICAL_ADDRESS, stack.start + 0x3c);
+        exit_with(EXIT_EPT_VIOLATION, 0x182);
+        assert_true(get(INDEX_HOST_RIP) == (uint64_t)vmx_step_exit_entry);
+        set(INDEX_GUEST_RSP, stack.start + 0x3c);
+        memcpy(image, "\x46\x01\x00\x00", 4);
+        single_step();
+        assert_memory_equal(image, i < 2 ? "\x46\x02\x00\x00" : "\x46\x01\x00\x00", 4);
+    }
+    memset(code, 0, 2);
+    assert_true(guest_watch_remove(number, &error));
+}
+
+/* A step that was cancelled by an event may be followed by one of something else: no help for that. */
+static void help_is_for_its_own_step(void **state)
+{
+    const struct range stack = {0x92000, 0x93000};
+    uint8_t *image = fake_memory[0x92 % FAKE_PAGES] + 0x3c;
+    struct error error;
+    int number = guest_watch_add(stack, EPT_WRITE, 0, &error);
+
+    (void)state;
+    fake_memory[0][0] = 0x9c;
+    set(INDEX_GUEST_RFLAGS, 0x246);
+    set(INDEX_GUEST_RSP, stack.start + 0x3c);
+    set(INDEX_GUEST_PHYSICAL_ADDRESS, stack.start + 0x3c);
+    exit_with(EXIT_EPT_VIOLATION, 0x182);
+    exit_with(EXIT_INVD, 0);
+    set(INDEX_GUEST_RIP, get(INDEX_GUEST_RIP) & ~UINT64_C(0xfff));
+    memset(image, 0x55, 4);
+    touch_apic();
+    single_step();
+    assert_memory_equal(image, "\x55\x55\x55\x55", 4);
+    fake_memory[0][0] = 0;
+    assert_true(guest_watch_remove(number, &error));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +334,8 @@ int main(void)
         cmocka_unit_test_setup(a_debug_fault_in_a_step_is_the_guests, rewind_cpu),
         cmocka_unit_test_setup(a_breakpoint_met_in_a_step_is_kept, rewind_cpu),
         cmocka_unit_test_setup(an_init_by_message_cancels_a_step, rewind_cpu),
+        cmocka_unit_test_setup(a_stepped_pushf_stores_the_guests_flags, rewind_cpu),
+        cmocka_unit_test_setup(help_is_for_its_own_step, rewind_cpu),
     };
 
     return cmocka_run_group_tests(tests, boot, NULL);

@@ -17,9 +17,9 @@ static void inject_exception(uint8_t vector, bool has_error, uint32_t error)
                                                 (has_error ? (uint32_t)INTERRUPTION_ERROR_CODE : 0));
 }
 
-bool vcpu_is_injecting(void)
+bool vcpu_is_delivering(void)
 {
-    return vmread32(VMCS_ENTRY_INTERRUPTION_INFO) & INTERRUPTION_VALID;
+    return (vmread32(VMCS_IDT_VECTORING_INFO) | vmread32(VMCS_ENTRY_INTERRUPTION_INFO)) & INTERRUPTION_VALID;
 }
 
 void vcpu_inject_int(uint8_t vector, uint8_t length)

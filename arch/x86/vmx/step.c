@@ -33,7 +33,7 @@ static bool has_preemption_timer(void)
 /* What is delivered: again, or by an injection that was decided on before the step. */
 static enum step_means choose_means(void)
 {
-    if (!((vmread32(VMCS_IDT_VECTORING_INFO) | vmread32(VMCS_ENTRY_INTERRUPTION_INFO)) & INTERRUPTION_VALID))
+    if (!vcpu_is_delivering())
         return STEP_TRAP_FLAG;
     return has_preemption_timer() ? STEP_PREEMPTION_TIMER : STEP_MONITOR_TRAP;
 }
