@@ -76,19 +76,37 @@ static void print_summary(const struct property_set *firmware, const struct prop
              used, needed == needed_found ? " (preflight=full lists them)" : "");
 }
 
-static void print_rows(const struct property_set *set, uint64_t boot_cpu_found)
+enum state { FOUND, UNKNOWN, MISSING, STATES };
+
+static enum state state_of(const struct property_set *set, unsigned row)
+{
+    if (set->found >> row & 1)
+        return FOUND;
+    return set->known >> row & 1 ? MISSING : UNKNOWN;
+}
+
+static void print_rows(const struct property_set *set, uint64_t boot_cpu_found, enum state state)
 {
     for (unsigned i = 0; i < set->count; i++) {
         const struct property *row = &set->rows[i];
         const char *use = row->needed ? "needed" : "used  ";
 
-        if (set->found >> i & 1)
-            log_info("  %s  found    %s", use, row->name);
-        else if (!(set->known >> i & 1))
-            log_info("  %s  unknown  %s", use, row->name);
-        else
+        if (state_of(set, i) != state)
+            continue;
+        if (state == MISSING)
             log_info("  %s  %s  %s: %s%s: %s", use, row->needed ? "MISSING" : "missing", row->name, row->lack,
                      boot_cpu_found >> i & 1 ? " (a CPU other than the first)" : "", row->remedy);
+        else
+            log_info("  %s  %s  %s", use, state == FOUND ? "found  " : "unknown", row->name);
+    }
+}
+
+/* What is missing comes last: a screen of 25 rows keeps but the end. */
+static void print_table(const struct property_set *firmware, const struct property_set *cpu, uint64_t boot_cpu_found)
+{
+    for (enum state state = 0; state < STATES; state++) {
+        print_rows(firmware, 0, state);
+        print_rows(cpu, boot_cpu_found, state);
     }
 }
 
@@ -99,10 +117,8 @@ bool preflight_report(const struct property_set *firmware, const struct property
     bool others_only;
 
     print_summary(firmware, cpu);
-    if (how != PREFLIGHT_SHORT || of_firmware || of_cpu) {
-        print_rows(firmware, 0);
-        print_rows(cpu, boot_cpu_found);
-    }
+    if (how != PREFLIGHT_SHORT || of_firmware || of_cpu)
+        print_table(firmware, cpu, boot_cpu_found);
     if (of_firmware)
         return fail(error, "Firmware: %s: %s", of_firmware->lack, of_firmware->remedy);
     if (!of_cpu)
