@@ -123,10 +123,23 @@ def test_full_boot(directory):
     echo "status $?; $(ls "$1/boot") $(cat "$1/boot/plinth.elf")"
     """
     done = sysroot.unshare("sh", "-c", f"cd {ROOT}; {script}", "sh", tree)
-    assert re.search(r"install: \S+/boot/plinth.elf needs \d+ KiB; free there: \d+ KiB. On a full /boot remove old kernels", done.stderr)
+    assert re.search(r"install: \S+/boot/plinth.elf needs \d+ KiB; free there: 60 KiB. On a full /boot remove old kernels", done.stderr)
     assert "nothing was changed" in done.stderr
     assert "status 1; plinth.elf old" in done.stdout
     assert not files(tree), "the settings were installed without the program"
+
+
+def test_boot_that_cannot_be_written(directory):
+    """Neither is the reason taken for another, nor anything changed."""
+    script = """
+    mkdir -p "$1/boot" && mount -t tmpfs -o size=1m,ro tmpfs "$1/boot"
+    DESTDIR=$1 tools/install/install build/plinth.elf
+    echo "status $?"
+    """
+    done = sysroot.unshare("sh", "-c", f"cd {ROOT}; {script}", "sh", directory / "tree")
+    assert "boot can't be written to: are you root?" in done.stderr and "nothing was changed" in done.stderr
+    assert "status 1" in done.stdout and "remove old kernels" not in done.stderr
+    assert not files(directory / "tree")
 
 
 # ---- GRUB's menu ----
