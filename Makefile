@@ -64,12 +64,12 @@ MACHINE = $(if $(KERNEL),--kernel $(KERNEL)) $(if $(APPEND),--append "$(APPEND)"
 
 run: ## boot Debian's kernel on Plinth in an emulator, this terminal as its console (KERNEL INITRD APPEND CPUS MEM EMULATOR FIRMWARE OPTIONS DRY_RUN)
 	@tools/setup
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) -s --no-print-directory all
 	@tools/run $(MACHINE) $(if $(INITRD),--initrd $(INITRD)) $(if $(DRY_RUN),--dry-run)
 
 debug: ## the same under a debugger with Plinth's symbols: gdb (EMULATOR=qemu or kvm), or that of Bochs
 	@tools/setup
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) -s --no-print-directory all
 	@tools/debug $(MACHINE)
 
 test: ## host tests, then boots in the emulators; ends with "N passed, N failed"
