@@ -84,26 +84,44 @@ static bool give_up(const char *why)
     return false;
 }
 
-/* The instruction that comes next gets what help it needs; nothing is executed if an event is delivered first. */
-static bool prepare(void)
+/* What becomes of the instruction that comes next. */
+enum preparation { STEP_REFUSED, STEP_READY, STEP_CARRIED_OUT };
+
+static enum preparation refuse_step(const char *why)
 {
+    give_up(why);
+    return STEP_REFUSED;
+}
+
+static enum preparation carry_out_syscall(const struct vcpu_registers *r, uint8_t length)
+{
+    if (r->cr4 & CR4_CET || r->rflags & RFLAGS_TF)
+        return refuse_step("is at a SYSCALL, with CR4.CET or a trap flag of its own: cont, or watch its target for x");
+    return vcpu_syscall(length) ? STEP_CARRIED_OUT : STEP_READY;
+}
+
+/* It gets what help it needs; nothing is executed if an event is delivered first. */
+static enum preparation prepare(void)
+{
+    struct step_instruction next;
     struct vcpu_registers r;
 
     vcpu_get_registers(&r);
     if (r.activity)
-        return give_up("sleeps until an event comes, and none comes in during steps: cont");
-    switch (step_help_begin()) {
+        return refuse_step("sleeps until an event comes, and none comes in during steps: cont");
+    next = step_help_begin();
+    switch (next.kind) {
     case STEP_AS_IT_IS:
     case STEP_CLI:
     case STEP_PUSHF:
     case STEP_INT:
-        return true;
+        return STEP_READY;
     case STEP_HLT:
-        return give_up("is about to wait in HLT for an event, and no event comes in during steps: cont");
-    case STEP_CALL:
-        return give_up("is at a SYSCALL or SYSENTER, which can't be stepped: cont, or watch its target for x");
+        return refuse_step("is about to wait in HLT for an event, and no event comes in during steps: cont");
+    case STEP_SYSCALL:
+        return carry_out_syscall(&r, next.length);
     }
-    return false;
+    return STEP_REFUSED;
 }
 
 /* An instruction that Plinth carries out is one as well; an exception or event that was raised is delivered by the next
@@ -120,19 +138,6 @@ void monitor_step_exit(const struct vm_exit *exit, enum exit_action action)
     set_state(STEP_DONE);
 }
 
-/* The step may have begun: a watch or the like lets just this instruction through, or a kick came before the entry. */
-static bool begin(struct vmm_cpu *me)
-{
-    if (!vcpu_is_stepping()) {
-        if (!prepare())
-            return false;
-        vcpu_step_begin();
-    }
-    me->monitor_steps = true;
-    set_state(STEP_RUNS);
-    return true;
-}
-
 /* False: there is none. */
 static bool next_instruction(void)
 {
@@ -142,6 +147,26 @@ static bool next_instruction(void)
     }
     step.deadline = rdtsc() + clock_tsc_khz() * STEP_MS;
     return step.left;
+}
+
+/* The step may have begun: a watch or the like lets just this instruction through, or a kick came before the entry. */
+static bool begin(struct vmm_cpu *me)
+{
+    enum preparation next = STEP_READY;
+
+    if (!vcpu_is_stepping()) {
+        while ((next = prepare()) == STEP_CARRIED_OUT) {
+            set_state(STEP_DONE);
+            if (!next_instruction())
+                return false;
+        }
+        if (next == STEP_REFUSED)
+            return false;
+        vcpu_step_begin();
+    }
+    me->monitor_steps = true;
+    set_state(STEP_RUNS);
+    return true;
 }
 
 /* Something came before its end. False: it takes too long. */

@@ -20,23 +20,23 @@ static size_t read_code(uint8_t bytes[INSTRUCTION_BYTES_MAX])
     return more && guest_read_linear(at + first, bytes + first, more, GUEST_ANY, &fault) ? first + more : first;
 }
 
-enum step_kind step_help_begin(void)
+struct step_instruction step_help_begin(void)
 {
     uint8_t *kind = &vmm_cpu(cpu_this())->step_kind, bytes[INSTRUCTION_BYTES_MAX];
-    struct step_instruction next;
+    struct step_instruction next = {.kind = STEP_AS_IT_IS};
     size_t count;
 
     *kind = STEP_AS_IT_IS;
     if (vcpu_is_delivering())
-        return STEP_AS_IT_IS;
+        return next;
     count = read_code(bytes);
     next = step_classify(bytes, count, vcpu_is_64bit() ? 64 : 32);
     if (next.kind == STEP_INT && next.length > count)
-        return STEP_AS_IT_IS;
+        return (struct step_instruction){.kind = STEP_AS_IT_IS};
     if (next.kind == STEP_INT)
         vcpu_inject_int(next.vector, next.length);
     *kind = (uint8_t)next.kind;
-    return next.kind;
+    return next;
 }
 
 static uint64_t stack_address(const struct vcpu_registers *now, uint64_t offset)

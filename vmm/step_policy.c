@@ -32,7 +32,7 @@ static enum step_kind kind_of(uint8_t opcode, uint8_t next)
     case 0xf4:
         return STEP_HLT;
     case 0x0f:
-        return next == 0x05 || next == 0x34 ? STEP_CALL : STEP_AS_IT_IS;
+        return next == 0x05 ? STEP_SYSCALL : next == 0x34 ? STEP_CLI : STEP_AS_IT_IS;
     }
     return STEP_AS_IT_IS;
 }
@@ -49,7 +49,7 @@ struct step_instruction step_classify(const uint8_t *bytes, size_t count, unsign
         return out;
     next = at + 1 < count ? bytes[at + 1] : 0;
     out.kind = kind_of(bytes[at], next);
-    if (out.kind == STEP_INT) {
+    if (out.kind == STEP_INT || out.kind == STEP_SYSCALL) {
         out.vector = next;
         out.length = (uint8_t)(at + 2);
     }

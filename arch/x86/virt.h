@@ -171,8 +171,12 @@ void vcpu_inject_task_trap(void);                                     /* the #DB
 /* The INT n of `length` bytes at RIP: delivered at the next entry, checks and all. */
 void vcpu_inject_int(uint8_t vector, uint8_t length);
 
+/* Carries out the SYSCALL of `length` bytes at RIP. False, and nothing is done: the CPU would raise #UD. The guest has
+ * neither RFLAGS.TF nor CR4.CET set. */
+must_check bool vcpu_syscall(uint8_t length);
+
 /* The next entry runs one instruction, or delivers what was injected and runs none, with all events held off; whatever
- * exit comes next ends this state. CLI, PUSHF, INT and SYSCALL see or leave RFLAGS as they shouldn't. */
+ * exit comes next ends this state. CLI, PUSHF, INT, SYSCALL and SYSENTER see or leave RFLAGS as they shouldn't. */
 void vcpu_step_begin(void);
 bool vcpu_is_stepping(void); /* that hasn't come to its end */
 void vcpu_set_interrupt_flag(bool on);

@@ -21,6 +21,29 @@ static noreturn void spin(void *unused)
         hang.turns++;
 }
 
+extern const uint8_t steps_called[], steps_entered[];
+
+/* Where the SYSCALL and the SYSENTER of steps_loop lead: the instruction behind it. */
+static void prepare_calls(void)
+{
+    enum {
+        EFER_SCE = 1,
+        TF_AND_IF = 0x300,
+        SYSENTER_CS = 0x174,
+        SYSENTER_ESP = 0x175,
+        SYSENTER_EIP = 0x176,
+        FMASK = MSR_LSTAR + 2
+    };
+
+    wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE);
+    wrmsr(MSR_STAR, (uint64_t)SELECTOR_CODE64 << 32);
+    wrmsr(MSR_LSTAR, (uint64_t)steps_called);
+    wrmsr(FMASK, TF_AND_IF);
+    wrmsr(SYSENTER_CS, SELECTOR_CODE64);
+    wrmsr(SYSENTER_ESP, (uint64_t)__builtin_frame_address(0));
+    wrmsr(SYSENTER_EIP, (uint64_t)steps_entered);
+}
+
 /* What a step by the trap flag must not be seen by, for who steps it. No interrupt may come in. */
 void test_steps(void)
 {
@@ -29,6 +52,7 @@ void test_steps(void)
     asm volatile("cli");
     out8(PIC1_MASK, ALL);
     out8(PIC2_MASK, ALL);
+    prepare_calls();
     observe("stepping");
     asm volatile("steps_loop:\n\t"
                  "pushfq\n\tpopq %%r8\n\t"
@@ -36,11 +60,17 @@ void test_steps(void)
                  "cli\n\tpushfq\n\tpopq %%r10\n\t"
                  "pushq $2\n\tpopfq\n\t"
                  "xorl %%eax, %%eax\n\tcpuid\n\t"
+                 "sti\n\tnop\n\tsyscall\n"
+                 "steps_called:\n\t"
+                 "pushfq\n\tpopq %%r12\n\t"
+                 "sti\n\tnop\n\tmovq %%rsp, %%r13\n\tsysenter\n"
+                 "steps_entered:\n\t"
+                 "movq %%r13, %%rsp\n\tpushfq\n\tpopq %%r14\n\t"
                  "int $0x81\n\t"
                  "jmp steps_loop"
                  :
                  :
-                 : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "cc", "memory");
+                 : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "cc", "memory");
 }
 
 void test_hang(void)

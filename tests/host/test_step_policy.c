@@ -19,8 +19,9 @@ static void kinds(void **state)
     assert_int_equal(KIND("\x66\x48\x9c", 64), STEP_PUSHF);
     assert_int_equal(KIND("\x48\x9c", 32), STEP_AS_IT_IS); /* DEC EAX, and then only PUSHF */
     assert_int_equal(KIND("\xf4", 64), STEP_HLT);
-    assert_int_equal(KIND("\x0f\x05", 64), STEP_CALL);
-    assert_int_equal(KIND("\x0f\x34", 32), STEP_CALL);
+    assert_int_equal(KIND("\x0f\x05", 64), STEP_SYSCALL);
+    assert_int_equal(classify("\x48\x0f\x05", 3, 64).length, 3);
+    assert_int_equal(KIND("\x0f\x34", 32), STEP_CLI);
     assert_int_equal(KIND("\x0f\xa2", 64), STEP_AS_IT_IS);
     assert_int_equal(KIND("\xfb", 64), STEP_AS_IT_IS);
     assert_int_equal(KIND("\x9d", 64), STEP_AS_IT_IS);

@@ -106,6 +106,31 @@ static void an_int_is_stepped_as_an_injection(void **state)
     expect_entry();
 }
 
+/* SYSCALL is carried out: where to, with which flags, what is kept of the old ones. */
+static void a_syscall_is_carried_out(void **state)
+{
+    struct cpu *cpu = cpu_this();
+
+    (void)state;
+    fake_msr_add(&fake_cpus[0], MSR_IA32_STAR, UINT64_C(0x0023001b00000000));
+    fake_msr_add(&fake_cpus[0], MSR_IA32_LSTAR, UINT64_C(0xffffffff81000000));
+    fake_msr_add(&fake_cpus[0], MSR_IA32_FMASK, 0x700);
+    set(INDEX_GUEST_RIP, 0x401000);
+    set(INDEX_GUEST_RFLAGS, 0x10646);
+    set(INDEX_GUEST_INTERRUPTIBILITY, BLOCKING_BY_STI | BLOCKING_BY_NMI);
+    set(INDEX_GUEST_EFER, get(INDEX_GUEST_EFER) & ~(uint64_t)EFER_SCE);
+    set(INDEX_GUEST_CS_ACCESS_RIGHTS, 0xa0fb);
+    assert_false(vcpu_syscall(2));
+    assert_true(get(INDEX_GUEST_RIP) == 0x401000);
+    set(INDEX_GUEST_EFER, EFER_LMA | EFER_LME | EFER_SCE);
+    assert_true(vcpu_syscall(2));
+    assert_true(get(INDEX_GUEST_RIP) == UINT64_C(0xffffffff81000000) && get(INDEX_GUEST_RFLAGS) == 0x46);
+    assert_true(cpu->frame->rcx == 0x401002 && cpu->frame->r11 == 0x646);
+    assert_true(get(INDEX_GUEST_CS_SELECTOR) == 0x18 && get(INDEX_GUEST_SS_SELECTOR) == 0x23);
+    assert_int_equal(vcpu_cpl(), 0);
+    assert_true(get(INDEX_GUEST_INTERRUPTIBILITY) == BLOCKING_BY_NMI);
+}
+
 /* The guest steps itself, and MOV SS holds its #DB back: that must not end our step before the instruction. */
 static void a_pending_single_step_waits_for_the_step(void **state)
 {
@@ -318,6 +343,7 @@ static void help_is_for_its_own_step(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_syscall_is_carried_out, rewind_cpu),
         cmocka_unit_test_setup(a_step_begins_and_ends, rewind_cpu),
         cmocka_unit_test_setup(a_stepped_popf_loads_the_flags, rewind_cpu),
         cmocka_unit_test_setup(a_stepped_sti_sets_the_flag, rewind_cpu),

@@ -159,6 +159,38 @@ void vcpu_set_interrupt_flag(bool on)
     vmwrite_natural(VMCS_GUEST_RFLAGS, rflags | (on ? RFLAGS_IF : 0));
 }
 
+/* SDM vol. 2, "SYSCALL": segments don't come from the descriptors that the selectors name. */
+static void load_syscall_segments(uint16_t selector)
+{
+    const uint32_t code = 0xa09b, data = 0xc093; /* accessed, present, DPL 0, in pages; 64-bit; up and large */
+
+    vmwrite16(VMCS_GUEST_CS_SELECTOR, selector & (uint16_t)~3);
+    vmwrite_natural(VMCS_GUEST_CS_BASE, 0);
+    vmwrite32(VMCS_GUEST_CS_LIMIT, ~0u);
+    vmwrite32(VMCS_GUEST_CS_ACCESS_RIGHTS, code);
+    vmwrite16(VMCS_GUEST_SS_SELECTOR, (uint16_t)(selector + 8));
+    vmwrite_natural(VMCS_GUEST_SS_BASE, 0);
+    vmwrite32(VMCS_GUEST_SS_LIMIT, ~0u);
+    vmwrite32(VMCS_GUEST_SS_ACCESS_RIGHTS, data);
+}
+
+bool vcpu_syscall(uint8_t length)
+{
+    struct guest_regs *regs = cpu_this()->frame;
+    uint64_t rflags = vmread_natural(VMCS_GUEST_RFLAGS) & ~(uint64_t)RFLAGS_RF;
+    uint32_t shadows = BLOCKING_BY_STI | BLOCKING_BY_MOV_SS;
+
+    if (!vcpu_is_64bit() || !(vmread64(VMCS_GUEST_EFER) & EFER_SCE))
+        return false;
+    regs->rcx = vmread_natural(VMCS_GUEST_RIP) + length;
+    regs->r11 = rflags;
+    vmwrite_natural(VMCS_GUEST_RIP, rdmsr(MSR_IA32_LSTAR));
+    vmwrite_natural(VMCS_GUEST_RFLAGS, (rflags & ~(uint64_t)(uint32_t)rdmsr(MSR_IA32_FMASK)) | RFLAGS_FIXED);
+    load_syscall_segments((uint16_t)(rdmsr(MSR_IA32_STAR) >> 32));
+    vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, vmread32(VMCS_GUEST_INTERRUPTIBILITY) & ~shadows);
+    return true;
+}
+
 bool vmx_step_end(struct vcpu *vcpu, uint32_t reason)
 {
     enum step_means means = vcpu->step;
