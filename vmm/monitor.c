@@ -151,6 +151,7 @@ static void run(const struct monitor_command *command)
         monitor_show_watches();
         break;
     case MONITOR_X:
+    case MONITOR_INFO_WALK:
         monitor_ask(command->values[1], command);
         break;
     case MONITOR_XP:

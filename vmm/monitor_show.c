@@ -98,6 +98,35 @@ static void show_ept(uint64_t address)
         monitor_say("%lx: %s", address, text);
 }
 
+static const char *walk_end(enum guest_walk_result result, const struct guest_walk *walk)
+{
+    if (result == GUEST_WALK_NON_CANONICAL)
+        return "not canonical";
+    return walk->error & FAULT_RESERVED ? "a reserved bit is set there" : "not mapped";
+}
+
+static void show_walk(uint64_t linear)
+{
+    struct guest_paging paging;
+    struct guest_path path;
+    struct guest_walk walk;
+    enum guest_walk_result result;
+
+    vcpu_paging(&paging);
+    result = guest_walk_path(&paging, linear, GUEST_ANY, &path, &walk);
+    for (unsigned i = 0; i < path.count; i++)
+        monitor_say("cpu%u: level %u, entry at %lx: %016lx", cpu_this()->index, path.levels - i, path.address[i],
+                    path.entry[i]);
+    if (result != GUEST_WALK_OK) {
+        monitor_say("error: %lx: %s", linear, walk_end(result, &walk));
+        return;
+    }
+    monitor_say("cpu%u: %lx is physical %lx, in a page of %lu KiB%s; r%s%s%s", cpu_this()->index, linear, walk.physical,
+                walk.page_size / KIB, path.levels ? "" : " (no paging)", path.levels && !path.writable ? "" : "w",
+                path.no_execute ? "" : "x", path.user ? ", user" : "");
+    show_ept(walk.physical);
+}
+
 static void show_mtrrs(void)
 {
     const struct mtrr_state *m = &vmm_cpu(cpu_this())->mtrr;
@@ -212,6 +241,9 @@ void monitor_execute(const struct monitor_command *command)
         break;
     case MONITOR_INFO_EPT:
         show_ept(command->values[0]);
+        break;
+    case MONITOR_INFO_WALK:
+        show_walk(command->values[0]);
         break;
     case MONITOR_INFO_MTRR:
         show_mtrrs();

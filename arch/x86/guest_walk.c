@@ -14,18 +14,10 @@
 enum { ENTRY_KEY_SHIFT = 59, KEY_NO_ACCESS = 1, KEY_NO_WRITE = 2 };
 
 /* Another CPU that changes an entry all the time may delay a walk, but not for ever. */
-enum { LEVELS_MAX = 5, PSE36_BITS_MAX = 40, MARK_TRIES_MAX = 16 };
+enum { PSE36_BITS_MAX = 40, MARK_TRIES_MAX = 16 };
 
 struct mode {
     unsigned levels, index_bits, entry_size; /* levels 0: paging is off */
-};
-
-/* What the entries on the way say together. */
-struct path {
-    unsigned count;
-    uint64_t address[LEVELS_MAX], entry[LEVELS_MAX];
-    bool writable, user, no_execute;
-    unsigned key; /* of the entry that maps the page */
 };
 
 /* [0, bits) */
@@ -109,7 +101,7 @@ static uint64_t leaf_address(struct mode mode, unsigned level, uint64_t entry)
     return table_address(mode, entry) & ~offset;
 }
 
-static void note(struct path *path, uint64_t address, uint64_t entry)
+static void note(struct guest_path *path, uint64_t address, uint64_t entry)
 {
     path->address[path->count] = address;
     path->entry[path->count++] = entry;
@@ -130,12 +122,12 @@ static bool first_table(const struct guest_paging *p, struct mode mode, uint64_t
 }
 
 /* False with the error code's P and RSVD bits in *error. */
-static bool descend(const struct guest_paging *p, struct mode mode, uint64_t linear, struct path *path,
+static bool descend(const struct guest_paging *p, struct mode mode, uint64_t linear, struct guest_path *path,
                     struct guest_walk *walk)
 {
     uint64_t table;
 
-    *path = (struct path){.writable = true, .user = true};
+    *path = (struct guest_path){.levels = mode.levels, .writable = true, .user = true};
     walk->error = 0;
     if (!first_table(p, mode, linear, &table))
         return false;
@@ -145,13 +137,13 @@ static bool descend(const struct guest_paging *p, struct mode mode, uint64_t lin
         uint64_t entry = guest_entry_read(address, mode.entry_size);
         bool leaf = is_leaf(p, mode, level, entry);
 
+        note(path, address, entry);
         if (!(entry & ENTRY_PRESENT))
             return false;
         if (entry & reserved(p, mode, level, leaf)) {
             walk->error = FAULT_PRESENT | FAULT_RESERVED;
             return false;
         }
-        note(path, address, entry);
         if (leaf) {
             walk->page_size = BIT(level_shift(mode, level));
             walk->physical = leaf_address(mode, level, entry) | (linear & (walk->page_size - 1));
@@ -162,7 +154,7 @@ static bool descend(const struct guest_paging *p, struct mode mode, uint64_t lin
 }
 
 /* 4.6 "Access Rights" */
-static bool supervisor_may(const struct guest_paging *p, const struct path *path, unsigned access)
+static bool supervisor_may(const struct guest_paging *p, const struct guest_path *path, unsigned access)
 {
     if (access & GUEST_FETCH)
         return !path->no_execute && !(path->user && p->cr4 & CR4_SMEP);
@@ -171,7 +163,7 @@ static bool supervisor_may(const struct guest_paging *p, const struct path *path
     return !(access & GUEST_WRITE) || path->writable || !(p->cr0 & CR0_WP);
 }
 
-static bool user_may(const struct path *path, unsigned access)
+static bool user_may(const struct guest_path *path, unsigned access)
 {
     if (!path->user)
         return false;
@@ -179,7 +171,7 @@ static bool user_may(const struct path *path, unsigned access)
 }
 
 /* 4.6.2 "Protection Keys": only data, only in IA-32e mode; by PKRU for user-mode addresses, by PKRS for the others. */
-static bool key_forbids(const struct guest_paging *p, const struct path *path, unsigned access)
+static bool key_forbids(const struct guest_paging *p, const struct guest_path *path, unsigned access)
 {
     uint32_t rights = (path->user ? p->pkru : p->pkrs) >> 2 * path->key;
 
@@ -191,7 +183,7 @@ static bool key_forbids(const struct guest_paging *p, const struct path *path, u
     return rights & KEY_NO_WRITE && access & GUEST_WRITE && (access & GUEST_USER || p->cr0 & CR0_WP);
 }
 
-static bool permitted(const struct guest_paging *p, const struct path *path, unsigned access)
+static bool permitted(const struct guest_paging *p, const struct guest_path *path, unsigned access)
 {
     if (access & GUEST_ANY)
         return true;
@@ -207,7 +199,7 @@ static uint32_t access_error(const struct guest_paging *p, unsigned access)
 }
 
 /* 4.8: accessed in every entry, dirty in the last. False: another CPU changed an entry meanwhile. */
-static bool mark(const struct path *path, unsigned entry_size, unsigned access)
+static bool mark(const struct guest_path *path, unsigned entry_size, unsigned access)
 {
     for (unsigned i = 0; i < path->count; i++) {
         uint64_t old = path->entry[i], new = old | ENTRY_ACCESSED;
@@ -221,38 +213,45 @@ static bool mark(const struct path *path, unsigned entry_size, unsigned access)
 }
 
 static enum guest_walk_result walk_tables(const struct guest_paging *p, struct mode mode, uint64_t linear,
-                                          unsigned access, struct guest_walk *walk)
+                                          unsigned access, struct guest_path *path, struct guest_walk *walk)
 {
-    struct path path;
-
     for (unsigned tries = 0; tries < MARK_TRIES_MAX; tries++) {
-        bool there = descend(p, mode, linear, &path, walk), key = there && key_forbids(p, &path, access);
+        bool there = descend(p, mode, linear, path, walk), key = there && key_forbids(p, path, access);
 
-        if (!there || key || !permitted(p, &path, access)) {
+        if (!there || key || !permitted(p, path, access)) {
             walk->error |=
                 access_error(p, access) | (there ? (uint32_t)FAULT_PRESENT : 0) | (key ? (uint32_t)FAULT_KEY : 0);
             return GUEST_WALK_FAULT;
         }
-        if (!(access & GUEST_MARK) || mark(&path, mode.entry_size, access))
+        if (!(access & GUEST_MARK) || mark(path, mode.entry_size, access))
             break;
     }
     return GUEST_WALK_OK;
 }
 
-enum guest_walk_result guest_walk(const struct guest_paging *p, uint64_t linear, unsigned access,
-                                  struct guest_walk *walk)
+enum guest_walk_result guest_walk_path(const struct guest_paging *p, uint64_t linear, unsigned access,
+                                       struct guest_path *path, struct guest_walk *walk)
 {
     struct mode mode = mode_of(p);
 
+    *path = (struct guest_path){.levels = mode.levels};
     *walk = (struct guest_walk){.page_size = PAGE_SIZE};
     if (mode.levels > 2 && !is_canonical(mode, linear))
         return GUEST_WALK_NON_CANONICAL;
     if (mode.levels <= 2)
         linear = (uint32_t)linear;
     if (mode.levels)
-        return walk_tables(p, mode, linear, access, walk);
+        return walk_tables(p, mode, linear, access, path, walk);
     walk->physical = linear;
     return GUEST_WALK_OK;
+}
+
+enum guest_walk_result guest_walk(const struct guest_paging *p, uint64_t linear, unsigned access,
+                                  struct guest_walk *walk)
+{
+    struct guest_path path;
+
+    return guest_walk_path(p, linear, access, &path, walk);
 }
 
 bool guest_walk_load_pdptes(struct guest_paging *p)

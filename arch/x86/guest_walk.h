@@ -42,9 +42,22 @@ struct guest_walk {
     uint32_t error;
 };
 
+/* The entries on the way, the highest level's first; the last is the one that maps the page or ends the walk. */
+enum { GUEST_LEVELS_MAX = 5 };
+struct guest_path {
+    unsigned levels, count; /* levels of tables in memory, 0 without paging; entries that were read */
+    uint64_t address[GUEST_LEVELS_MAX], entry[GUEST_LEVELS_MAX];
+    bool writable, user, no_execute; /* what they say together */
+    unsigned key;                    /* of the last */
+};
+
 /* `access` is a set of the bits above. Any CPU. */
 enum guest_walk_result guest_walk(const struct guest_paging *paging, uint64_t linear, unsigned access,
                                   struct guest_walk *walk);
+
+/* The same, and how it got there. */
+enum guest_walk_result guest_walk_path(const struct guest_paging *paging, uint64_t linear, unsigned access,
+                                       struct guest_path *path, struct guest_walk *walk);
 
 /* Reads the four PDPTE registers of PAE paging as CR3 says. False, with *paging unchanged: a reserved bit is set, #GP
  * (4.4.1). Any CPU. */

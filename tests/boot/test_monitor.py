@@ -103,6 +103,22 @@ INFO = (("version", r"^Plinth 0\.\d, 2 CPUs; console=com2,own$"), ("memory", rf"
         ("ledger", r"^ledger: CPUID 1 ECX bits 20: hidden \(VMX"), ("log", r"^Guest: entered \d+ ticks"), ("cpus", r"^cpu1: APIC ID 1, "))
 
 
+def tables_are_shown(monitor, address):
+    """`info walk`: the entries are those that `xp` finds at the addresses it names, each leads to the next, and the last to the page."""
+    walk = monitor.ask(f"info walk {address:x} 1")
+    entries = re.findall(r"^cpu1: level (\d), entry at (\w+): (\w{16})$", walk, re.MULTILINE)
+    assert [level for level, _, _ in entries] == ["4", "3", "2"] and f"cpu1: {address:x} is physical {address:x}, in a page of 2048 KiB; rwx" in walk
+    table = number(monitor.ask("regs 1"), r"cr3 (\w+)")
+    for level, place, entry in entries:
+        assert int(place, 16) == (table & ~0xfff) + 8 * (address >> 12 + 9 * (int(level) - 1) & 0x1ff)
+        assert monitor.ask(f"xp {place}") == f"{int(place, 16):016x}: {entry}\n"
+        table = int(entry, 16)
+    assert table & ~0x1fffff & (1 << 52) - 1 == address & ~0x1fffff and f"\n{address:x}: " in walk and " rwx WB" in walk
+    absent = monitor.ask("info walk ffff800000000000")
+    assert re.search(r"^cpu0: level 4, entry at \w+: 0{16}\nerror: ffff800000000000: not mapped\n\Z", absent), absent
+    assert monitor.ask("info walk 8000000000000000") == "error: 8000000000000000: not canonical\n"
+
+
 def test_memory_is_shown(hung):
     """What the guest said of its memory is found there, by virtual and by physical address; holes and the block are errors."""
     machine, monitor = hung
@@ -122,6 +138,7 @@ def test_memory_is_shown(hung):
     block = number(monitor.ask("info memory"), r"block (\S+)-")
     assert "Plinth's block" in monitor.ask(f"info ept {block:x}")
     assert " rwx WB" in monitor.ask(f"info ept {text:x}")
+    tables_are_shown(monitor, text)
     for what, answer in INFO:
         said = monitor.ask(f"info {what}")
         assert re.search(answer, said, re.MULTILINE) and "error" not in said, (what, said)
@@ -137,7 +154,7 @@ def test_core_for_gdb(hung, directory):
     log, core = directory / "core.log", directory / "core"
     log.write_text(monitor.ask("stop") + monitor.ask(f"dump {text & ~0xfff:x} 2000") + monitor.ask("dump 7bffe00 400"))
     made = subprocess.run([TOOLS / "plinth-core", log, "-o", core], check=True, capture_output=True, text=True)
-    assert "2 CPUs, 8 KiB of memory" in made.stdout and "damaged" not in made.stderr
+    assert "2 CPUs, 9 KiB of memory" in made.stdout and "damaged" not in made.stderr
     questions = [word for question in ("printf \"%s %lx\\n\", hang.text, hang.random", "thread apply all info symbol $rip") for word in ("-ex", question)]
     elf = machines.GUEST.with_suffix(".elf")
     answers = subprocess.run(["gdb", "-batch", "-nx", *questions, elf, core], capture_output=True, text=True, check=True).stdout
