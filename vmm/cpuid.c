@@ -33,12 +33,18 @@ static const struct cpuid_rule rules[] = {
     {0x7, 1, EAX, BIT(27), VIRT_NEVER, "RDMSRLIST: would need a control that Plinth doesn't set"},
     {0x7, 1, ECX, BIT(5), VIRT_NEVER, "RDMSR and WRMSRNS of an immediate index: their exits have no handler"},
     {0x7, 1, EDX, BIT(15), VIRT_NEVER, "URDMSR: would need a control that Plinth doesn't set"},
+    {0x7, 1, EDX, BIT(21), VIRT_NEVER, "APX: a MOV to CR0 or CR4 from R16 to R31 exits, and Plinth can't read those"},
+    {0xd, 0, EAX, XCR0_APX, VIRT_NEVER, "APX"},
+    {0xd, XCR0_APX_BIT, EAX, ~0u, VIRT_NEVER, "APX"},
+    {0xd, XCR0_APX_BIT, EBX, ~0u, VIRT_NEVER, "APX"},
+    {0xd, XCR0_APX_BIT, ECX, ~0u, VIRT_NEVER, "APX"},
     {0xd, 1, EAX, BIT(3), VIRT_XSAVES, "XSAVES: the CPU can't let a guest have it"},
     {0xd, 1, ECX, BIT(8), VIRT_NEVER, "Intel PT: XRSTORS could load its MSRs"},
     {0x14, ANY, EAX, ~0u, VIRT_NEVER, "Intel PT"},
     {0x14, ANY, EBX, ~0u, VIRT_NEVER, "Intel PT"},
     {0x14, ANY, ECX, ~0u, VIRT_NEVER, "Intel PT"},
     {0x14, ANY, EDX, ~0u, VIRT_NEVER, "Intel PT"},
+    {0x29, ANY, EBX, ~0u, VIRT_NEVER, "APX"},
     {0x80000001, ANY, EDX, BIT(27), VIRT_RDTSCP, "RDTSCP: the CPU can't let a guest have it"},
 };
 

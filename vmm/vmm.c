@@ -20,8 +20,8 @@ enum exit_action vmm_xsetbv(const struct guest_regs *regs)
     uint64_t value = regs->rdx << 32 | (uint32_t)regs->rax;
 
     /* the CPU checks CR4.OSXSAVE before the exit, the rest is its answer to our own XSETBV; CPL again for emulators
-     * that exit first */
-    if (vcpu_cpl() != 0 || !xsetbv_safe((uint32_t)regs->rcx, value))
+     * that exit first; and without its state there is no APX, which CPUID hides (cpuid.c) */
+    if (vcpu_cpl() != 0 || value & XCR0_APX || !xsetbv_safe((uint32_t)regs->rcx, value))
         return ACTION_GP;
     return ACTION_NEXT;
 }

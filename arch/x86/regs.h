@@ -30,6 +30,9 @@
 
 #define RIGHTS_LONG_CODE BIT(13) /* L of a code segment's access rights (SDM vol. 3, table 24-2) */
 
+#define XCR0_APX_BIT 19
+#define XCR0_APX     BIT(XCR0_APX_BIT) /* R16 to R31 */
+
 #define EFER_SCE     BIT(0)
 #define EFER_LME     BIT(8)
 #define EFER_LMA     BIT(10)

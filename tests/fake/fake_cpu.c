@@ -203,10 +203,10 @@ void wrmsr(uint32_t index, uint64_t value)
         defect("#GP in root mode: WRMSR", index);
 }
 
-/* x87 always, AVX not without SSE: enough to have both answers */
+/* x87 always, AVX not without SSE: enough to have both answers; and APX, which Plinth hides */
 bool xsetbv_safe(uint32_t index, uint64_t value)
 {
-    if (index || !(value & 1) || value & ~UINT64_C(7) || (value & 6) == 4)
+    if (index || !(value & 1) || value & ~UINT64_C(0x80007) || (value & 6) == 4)
         return false;
     me()->xcr0 = value;
     return true;

@@ -70,24 +70,42 @@ static void expect_hidden(uint32_t leaf, uint32_t subleaf, struct cpuid_result h
     assert_int_equal(regs->rdx, machine.edx & ~hidden.edx);
 }
 
-/* What the table in cpuid.c must come to, written down a second time: VMX, SMX, Intel PT, FRED and ways to MSRs that
- * Plinth doesn't know, and, as this CPU's controls give none of them, INVPCID, WAITPKG, PCONFIG, RDTSCP and RDPID;
- * outside 64-bit mode SYSCALL. Nothing else: XSAVES it can have. */
+/* What the table in cpuid.c must come to, written down a second time: VMX, SMX, Intel PT, FRED, APX with its state, and
+ * ways to MSRs that Plinth doesn't know, and, as this CPU's controls give none of them, INVPCID, WAITPKG, PCONFIG,
+ * RDTSCP and RDPID; outside 64-bit mode SYSCALL. Nothing else: XSAVES it can have. */
 static void cpuid_hides_what_plinth_keeps(void **state)
 {
     const uint32_t vmx_bit = BIT(5), smx = BIT(6), osxsave = BIT(27), invpcid = BIT(10), pt = BIT(25), ospke = BIT(4);
     const uint32_t waitpkg = BIT(5), pconfig = BIT(18), fred = BIT(17), xss_pt = BIT(8), rdpid = BIT(22);
     const uint32_t msrlist = BIT(27), msr_immediate = BIT(5), user_msr = BIT(15), rdtscp = BIT(27), syscall = BIT(11);
+    const uint32_t apx = BIT(21), apx_state = BIT(19);
 
     (void)state;
     set(INDEX_GUEST_CR4, CR4_VMXE); /* without OSXSAVE and PKE */
     expect_hidden(0x1, 0, (struct cpuid_result){0, 0, vmx_bit | smx | osxsave, 0});
     expect_hidden(0x7, 0, (struct cpuid_result){0, invpcid | pt, waitpkg | rdpid | ospke, pconfig});
-    expect_hidden(0x7, 1, (struct cpuid_result){fred | msrlist, 0, msr_immediate, user_msr});
+    expect_hidden(0x7, 1, (struct cpuid_result){fred | msrlist, 0, msr_immediate, user_msr | apx});
+    expect_hidden(0xd, 0, (struct cpuid_result){apx_state, 0, 0, 0});
+    expect_hidden(0xd, 2, (struct cpuid_result){0, 0, 0, 0});
+    expect_hidden(0xd, 19, (struct cpuid_result){~0u, ~0u, ~0u, 0});
+    expect_hidden(0x29, 0, (struct cpuid_result){0, ~0u, 0, 0});
     expect_hidden(0xd, 1, (struct cpuid_result){0, 0, xss_pt, 0});
     expect_hidden(0x14, 0, (struct cpuid_result){~0u, ~0u, ~0u, ~0u});
     expect_hidden(0x80000001, 0, (struct cpuid_result){0, 0, 0, rdtscp | syscall});
     expect_hidden(0x4, 0, (struct cpuid_result){0, 0, 0, 0});
+}
+
+/* Else a MOV to CR0 from R16 would be taken for one from RAX: Plinth sees four bits of the register's number. */
+static void apx_state_is_refused(void **state)
+{
+    (void)state;
+    cpu_this()->frame->rcx = cpu_this()->frame->rdx = 0;
+    cpu_this()->frame->rax = 7;
+    exit_with(EXIT_XSETBV, 0);
+    assert_true(fake_cpus[0].xcr0 == 7 && !(get(INDEX_ENTRY_INTERRUPTION_INFO) & INTERRUPTION_VALID));
+    cpu_this()->frame->rax = 7 | XCR0_APX;
+    exit_with(EXIT_XSETBV, 0);
+    assert_true(fake_cpus[0].xcr0 == 7 && get(INDEX_ENTRY_INTERRUPTION_INFO) == 0x80000b0d);
 }
 
 static unsigned count_lines(const char *text)
@@ -156,6 +174,7 @@ int main(void)
         cmocka_unit_test_setup(every_reason_has_an_end, rewind_cpu),
         cmocka_unit_test_setup(a_failed_entry_ends_in_a_report, rewind_cpu),
         cmocka_unit_test_setup(cpuid_hides_what_plinth_keeps, rewind_cpu),
+        cmocka_unit_test_setup(apx_state_is_refused, rewind_cpu),
         cmocka_unit_test_setup(a_task_switch_is_watched, rewind_cpu),
         cmocka_unit_test_setup(a_deaf_cpu_holds_up_nobody_for_ever, rewind_cpu), /* the last: CPU 1 runs then */
     };
