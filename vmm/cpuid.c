@@ -21,6 +21,7 @@ struct cpuid_rule {
 
 enum { ANY = 0xffffffff };
 
+/* In the order of the leaves. */
 static const struct cpuid_rule rules[] = {
     {0x1, ANY, ECX, CPUID_1_ECX_VMX, VIRT_NEVER, "VMX: Plinth uses it and doesn't nest"},
     {0x1, ANY, ECX, CPUID_1_ECX_SMX, VIRT_NEVER, "SMX: GETSEC always exits and would take the machine away"},
@@ -115,7 +116,7 @@ void cpuid_log_ledger(void)
 
 static void apply_rules(uint32_t leaf, uint32_t subleaf, struct cpuid_result *r)
 {
-    for (const struct leaf_mask *mask = masks; mask < masks + mask_count; mask++) {
+    for (const struct leaf_mask *mask = masks; mask < masks + mask_count && mask->leaf <= leaf; mask++) {
         if (mask->leaf != leaf || (mask->subleaf != ANY && mask->subleaf != subleaf))
             continue;
         r->eax &= mask->keep[EAX];
