@@ -43,6 +43,7 @@ struct fake_cpu {
     uint32_t pkru;
     uint64_t breakpoints;    /* for DR0 to DR3: 0 when they are */
     unsigned linear_flushes; /* INVVPID so far */
+    unsigned write_backs;    /* WBINVD */
     struct fake_msr msrs[FAKE_MSRS];
     unsigned msr_count;
     struct fake_lapic lapic;

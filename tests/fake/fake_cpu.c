@@ -310,6 +310,7 @@ void sidt(struct descriptor_pointer *pointer)
 
 void wbinvd(void)
 {
+    me()->write_backs++;
 }
 
 uint32_t mmio_read32(const volatile void *address)

@@ -108,6 +108,19 @@ static void apx_state_is_refused(void **state)
     assert_true(fake_cpus[0].xcr0 == 7 && get(INDEX_ENTRY_INTERRUPTION_INFO) == 0x80000b0d);
 }
 
+/* Row 3: the caches hold lines of Plinth's too. */
+static void an_invd_writes_back(void **state)
+{
+    uint64_t rip = get(INDEX_GUEST_RIP);
+    unsigned before = fake_cpus[0].write_backs;
+
+    (void)state;
+    set(INDEX_EXIT_INSTRUCTION_LENGTH, 2);
+    exit_with(EXIT_INVD, 0);
+    assert_int_equal(fake_cpus[0].write_backs, before + 1);
+    assert_true(get(INDEX_GUEST_RIP) == rip + 2);
+}
+
 static unsigned count_lines(const char *text)
 {
     unsigned lines = 0;
@@ -175,6 +188,7 @@ int main(void)
         cmocka_unit_test_setup(a_failed_entry_ends_in_a_report, rewind_cpu),
         cmocka_unit_test_setup(cpuid_hides_what_plinth_keeps, rewind_cpu),
         cmocka_unit_test_setup(apx_state_is_refused, rewind_cpu),
+        cmocka_unit_test_setup(an_invd_writes_back, rewind_cpu),
         cmocka_unit_test_setup(a_task_switch_is_watched, rewind_cpu),
         cmocka_unit_test_setup(a_deaf_cpu_holds_up_nobody_for_ever, rewind_cpu), /* the last: CPU 1 runs then */
     };
