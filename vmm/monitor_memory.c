@@ -1,4 +1,5 @@
 /* The monitor's commands x and xp, watch and its kin. */
+#include "arch/x86/instr.h"
 #include "arch/x86/regs.h"
 #include "lib/format.h"
 #include "lib/string.h"
@@ -9,11 +10,31 @@
 
 enum { ROW_BYTES = 16, ROW_MAX = 120, STRING_MAX = 100, ITEM_MAX = 40 };
 
+/* 10.4.1: of its registers only the first 4 bytes of each 16, and those at once; else the CPU may hang. */
+static bool upsets_apic(const struct monitor_command *command, uint64_t address, uint64_t size)
+{
+    uint64_t base = rdmsr(MSR_IA32_APIC_BASE);
+    struct guest_walk walk = {.physical = address};
+    struct guest_paging paging;
+
+    vcpu_paging(&paging);
+    if (command->verb == MONITOR_X && guest_walk(&paging, address, GUEST_ANY, &walk) != GUEST_WALK_OK)
+        return false;
+    if ((base & (APIC_BASE_ENABLE | APIC_BASE_EXTD)) != APIC_BASE_ENABLE ||
+        ALIGN_DOWN(base, PAGE_SIZE) != ALIGN_DOWN(walk.physical, PAGE_SIZE))
+        return false;
+    return size != 4 || walk.physical % 16;
+}
+
 /* One item, and a message if it can't be read. */
 static bool read_item(const struct monitor_command *command, uint64_t address, void *to, uint64_t size)
 {
     struct guest_fault fault;
 
+    if (upsets_apic(command, address, size)) {
+        monitor_say("error: %lx is the local APIC's, which is read by 4 bytes at multiples of 16: /xw", address);
+        return false;
+    }
     if (command->verb == MONITOR_XP) {
         if (guest_read_physical(address, to, size))
             return true;
