@@ -159,6 +159,18 @@ static bool parse_arguments(const struct command *command, const char *at, struc
     return true;
 }
 
+/* Of names of two words the first may be right. */
+static bool unknown(const char *line, struct error *error)
+{
+    size_t length = word_length(line);
+
+    for (unsigned i = 1; i < ARRAY_SIZE(commands); i++)
+        if (!strncmp(line, commands[i].name, length) && commands[i].name[length] == ' ')
+            return fail(error, "unknown command \"%s\": Tab behind \"%.*s \" lists those there are", line, (int)length,
+                        line);
+    return fail(error, "unknown command \"%.*s\": help lists them all", (int)length, line);
+}
+
 bool monitor_parse(const char *line, struct monitor_command *out, struct error *error)
 {
     const struct command *command;
@@ -169,7 +181,7 @@ bool monitor_parse(const char *line, struct monitor_command *out, struct error *
         return true;
     out->verb = find(line);
     if (out->verb == MONITOR_NOTHING)
-        return fail(error, "unknown command \"%.*s\": help lists them all", (int)word_length(line), line);
+        return unknown(line, error);
     command = &commands[out->verb];
     line += strlen(command->name);
     if (*line == '/' && command->kinds[0] != 'f')

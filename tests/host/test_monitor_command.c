@@ -62,8 +62,9 @@ static void formats_are_understood(void **state)
 static void wrong_lines_say_what_is_wrong(void **state)
 {
     (void)state;
-    refused("frobnicate 1", "unknown command \"frobnicate\"");
-    refused("info", "unknown command \"info\"");
+    refused("frobnicate 1", "unknown command \"frobnicate\": help");
+    refused("info", "unknown command \"info\": Tab behind \"info \"");
+    refused("trace of", "unknown command \"trace of\": Tab behind \"trace \"");
     refused("stopp", "unknown command \"stopp\"");
     refused("info ept", "something is missing: info ept ADDRESS");
     refused("info ept xyz", "no hexadecimal number: \"xyz\"");
