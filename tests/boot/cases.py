@@ -192,10 +192,12 @@ RANDOM = (
     Random("one-cpu", cpus=1, seed=2, steps=100_000),
 )
 
-# 10^8 random instructions in all
+# 10^8 random instructions in all. Not seed 206 on four CPUs: Bochs ends with "failed assertion "! i->getEvexb()" at
+# decoder/fetchdecode32.cc" on its random bytes, on the bare machine too.
+SOAK_SEEDS = [seed for seed in range(200, 211) if seed != 206]
 RANDOM_SOAK = (
     *(Random(f"one-cpu-{seed}", cpus=1, seed=seed, steps=1_000_000, seconds=1800) for seed in range(100, 110)),
-    *(Random(f"four-cpus-{seed}", cpus=4, seed=seed, steps=250_000, seconds=1800) for seed in range(200, 210)),
+    *(Random(f"four-cpus-{seed}", cpus=4, seed=seed, steps=250_000, seconds=1800) for seed in SOAK_SEEDS),
 )
 
 
