@@ -23,7 +23,7 @@ def test_guest_on_uefi(directory):
         assert machine.wait(SECONDS, r"Guest: entered \d+ ticks"), harness.tail(machine)
         assert machine.wait_end(SECONDS), harness.tail(machine)
     # The UART is set up anew after this line, which must have gone out.
-    assert re.search(r"^warning: Screen: the boot loader left none .* in GRUB's entry\nPlinth ", machine.text, re.MULTILINE), "a line is cut off"
+    assert re.search(r"^warning: Screen: the boot loader left none .* in GRUB's entry\n\nPlinth ", machine.text, re.MULTILINE), "a line is cut off"
     for test in ("boot", "smp", "cpuid", "step"):
         assert f"= {test}: pass" in machine.text, harness.tail(machine)
 
@@ -38,7 +38,7 @@ def test_debian_on_uefi(directory):
         ask(machine, "insmod /modules/efivarfs.ko; mount -t efivarfs none /sys/firmware/efi/efivars")
         assert "BootOrder-8be4df61-93ca-11d2-aa0d-00e098032b8c" in ask(machine, "ls /sys/firmware/efi/efivars")
         assert "processor\t: 1" in ask(machine, "cat /proc/cpuinfo")
-        assert "Plinth, interface version 1, 2 CPUs" in ask(machine, "plinth-stat")
+        assert "Plinth, interface version 2, 2 CPUs" in ask(machine, "plinth-stat --once")
         machine.write(b"poweroff -f\r")
         assert machine.wait_end(30), "the machine did not power off"
     start, kib = re.search(BLOCK, text).groups()
