@@ -106,6 +106,31 @@ static void set_text(struct options *out, const struct option *option, const cha
     memset(field + length, 0, option->size - length);
 }
 
+static const char *value_of(const struct options *from, const struct option *option, bool *is_preset)
+{
+    const char *field = (const char *)from + option->offset;
+    unsigned value = 0;
+
+    if (option->text_preset) {
+        *is_preset = !strcmp(field, option->text_preset);
+        return field;
+    }
+    memcpy(&value, field, option->size);
+    *is_preset = value == option->preset;
+    return option->values[value];
+}
+
+bool options_changed(const struct options *from, unsigned *next, const char **name, const char **value)
+{
+    bool is_preset = true;
+
+    while (is_preset && *next < ARRAY_SIZE(table)) {
+        *name = table[*next].name;
+        *value = value_of(from, &table[(*next)++], &is_preset);
+    }
+    return !is_preset;
+}
+
 static const struct option *find_option(const char *name, size_t length)
 {
     for (size_t i = 0; i < ARRAY_SIZE(table); i++)

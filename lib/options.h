@@ -50,3 +50,9 @@ extern struct options options;
  * (naming the word and what is possible) and ignored. Never fails.
  */
 void options_parse(const char *command_line, struct options *out);
+
+/*
+ * The next option, from the table's entry *next on, that isn't as by default: its name, and its value as one writes it,
+ * which lives as long as *from. *next goes behind it. False: there is none left. Any CPU.
+ */
+must_check bool options_changed(const struct options *from, unsigned *next, const char **name, const char **value);

@@ -114,13 +114,15 @@ static bool parse_format(const char **at, struct monitor_command *out)
     static const char letters[] = "xducs", sizes[] = "bhwg";
     const char *text = *at;
     uint32_t count = 0;
+    bool counted;
 
     out->format.count = 1;
     out->format.letter = 'x';
     out->format.size = 8;
     if (*text != '/')
         return true;
-    for (text++; *text >= '0' && *text <= '9' && count <= MONITOR_COUNT_MAX; text++)
+    counted = *++text >= '0' && *text <= '9';
+    for (; *text >= '0' && *text <= '9' && count <= MONITOR_COUNT_MAX; text++)
         count = count * 10 + (uint32_t)(*text - '0');
     for (; *text != ' ' && *text != '\0'; text++) {
         if (strchr(letters, *text))
@@ -132,10 +134,10 @@ static bool parse_format(const char **at, struct monitor_command *out)
     }
     if (text[-1] == 'c') /* without a size: characters are bytes */
         out->format.size = 1;
-    if (count)
+    if (counted)
         out->format.count = count;
     *at = text;
-    return count <= MONITOR_COUNT_MAX;
+    return out->format.count >= 1 && out->format.count <= MONITOR_COUNT_MAX;
 }
 
 static bool parse_arguments(const struct command *command, const char *at, struct monitor_command *out,
@@ -187,7 +189,7 @@ bool monitor_parse(const char *line, struct monitor_command *out, struct error *
     if (*line == '/' && command->kinds[0] != 'f')
         return usage(command, error, "no format is possible here,", line, word_length(line));
     if (command->kinds[0] == 'f' && !parse_format(&line, out))
-        return usage(command, error, "no format of a count up to 4096, one of xducs and one of bhwg:", line,
+        return usage(command, error, "no format of a count from 1 to 4096, one of xducs and one of bhwg:", line,
                      word_length(line));
     return parse_arguments(command, line, out, error);
 }

@@ -60,7 +60,14 @@ static void inject_nmi(void)
 
 static void show_version(void)
 {
-    monitor_say("Plinth " PLINTH_VERSION ", %u CPUs; console=%s", cpu_count, options.console);
+    const char *name, *value;
+    unsigned next = 0;
+    bool any = options_changed(&options, &next, &name, &value);
+
+    monitor_say("Plinth " PLINTH_VERSION ", %u CPUs; %s", cpu_count,
+                any ? "options that aren't as by default:" : "all options are as by default");
+    for (; any; any = options_changed(&options, &next, &name, &value))
+        monitor_say("  %s=%s", name, value);
 }
 
 static void show_cpus(void)

@@ -97,7 +97,7 @@ def test_nmi(hung):
 
 
 # What the info commands say; what is known from elsewhere agrees.
-INFO = (("version", r"^Plinth 0\.\d, 2 CPUs; console=com2,own$"), ("memory", rf"^block {cases.BLOCK.start:x}-{cases.BLOCK.stop:x}, 2048 KiB; pool: \d+ of \d+ pages free$"),
+INFO = (("version", r"^Plinth 0\.\d, 2 CPUs; options that aren't as by default:\n  console=com2,own$"), ("memory", rf"^block {cases.BLOCK.start:x}-{cases.BLOCK.stop:x}, 2048 KiB; pool: \d+ of \d+ pages free$"),
         ("mitigations", r"^Side channels: L1D flush \w+.*\n(Side channels: .*\n){3}\Z"), ("mtrr", r"^cpu0: capability \S+, default type c06$"),
         ("msr 277", r"^cpu0: MSR 277 is 000[0-9a-f]{13} "), ("cpuid 40000000", r"guest's: eax 400000\w\w ebx 6e696c50 "),
         ("ledger", r"^ledger: CPUID 1 ECX bits 20: hidden \(VMX"), ("log", r"^Guest: entered \d+ ticks"), ("cpus", r"^cpu1: APIC ID 1, "))
@@ -318,7 +318,8 @@ def test_any_bytes_may_come(hung):
     assert "^C" in monitor.send(b"half a line\x03")
     assert "Plinth 0." in monitor.send(b"info ver\t\r")
     assert "Plinth 0." in monitor.send(b"\x1b[A\r"), "the history has lost a line"
-    assert "Plinth 0." in monitor.send(b"info version\n")
+    said = monitor.send(b"info version\n")
+    assert "Plinth 0." in said and "  console=com2,own" in said, said
 
 
 def test_trace(directory):

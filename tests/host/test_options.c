@@ -176,6 +176,28 @@ static void long_words_are_cut(void **state)
     }
 }
 
+static void what_was_changed_is_told(void **state)
+{
+    const char *name, *value;
+    unsigned next = 0;
+
+    (void)state;
+    parse("ap_start=auto");
+    assert_false(options_changed(&parsed, &next, &name, &value));
+    parse("trace=on,cpuid ramoops=off ap_start=icr-always console=com1 log_screen=same");
+    next = 0;
+    assert_true(options_changed(&parsed, &next, &name, &value));
+    assert_string_equal(name, "ap_start");
+    assert_string_equal(value, "icr-always");
+    assert_true(options_changed(&parsed, &next, &name, &value));
+    assert_string_equal(name, "ramoops");
+    assert_string_equal(value, "off");
+    assert_true(options_changed(&parsed, &next, &name, &value));
+    assert_string_equal(name, "trace");
+    assert_string_equal(value, "on,cpuid");
+    assert_false(options_changed(&parsed, &next, &name, &value));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +210,7 @@ int main(void)
         cmocka_unit_test(quotes_group_and_vanish),
         cmocka_unit_test(what_is_not_printable_is_shown_as_such),
         cmocka_unit_test(long_words_are_cut),
+        cmocka_unit_test(what_was_changed_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
