@@ -51,7 +51,7 @@ def test_random(case, directory, record_property):
 @pytest.mark.parametrize("case", cases.RANDOM_SOAK, ids=lambda case: case.name)
 def test_random_soak(case, directory, record_property):
     """10^8 random instructions in all: a step has five on average, as it has exits."""
-    kept = harness.ARTIFACTS / f"soak/{case.name}-{tested()}"
+    kept = harness.ARTIFACTS / f"soak/{case.name}-{what_runs()}"
     if not kept.exists():
         started = time.monotonic()
         exits = compare(case, directory, record_property)
@@ -60,6 +60,6 @@ def test_random_soak(case, directory, record_property):
     record_property("soak", kept.read_text())
 
 
-def tested():
+def what_runs():
     """What a result holds for."""
     return hashlib.sha256(harness.PLINTH.read_bytes() + machines.GUEST.read_bytes()).hexdigest()[:12]
