@@ -1,7 +1,7 @@
 /*
  * Any memory where an earlier boot's log may be: the input's first bytes are the ring's header and sum, the rest its
- * text, again and again. Only whole, printable lines come out of it, and the place that a guest gets is the ring as it
- * was.
+ * text, again and again; or it was written as a log, or is another build's. Only whole, printable lines come out of it,
+ * and the place that a guest gets is the ring as it was.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +32,10 @@ static struct log_ring *make_ring(const uint8_t *data, size_t size)
         memcpy(&ring->sum, data + header, sizeof(ring->sum));
     if (size > 0 && data[size - 1] & 1) /* most inputs should get past the magic */
         ring->magic = 0x43474244;
+    if (size > 0 && data[size - 1] & 4) { /* and none would find its sum */
+        memset(ring, 0, sizeof(*ring));
+        log_ring_write(ring, (const char *)data, (uint32_t)size);
+    }
     return ring;
 }
 
@@ -55,9 +59,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct log_ring before;
     struct memmap free;
     struct range place;
+    enum log_ring_state state;
     struct error error;
     struct log_ring *ring, *found;
     uint8_t *kernel, *copy;
+    bool elsewhere = size > 0 && data[size - 1] & 2; /* the ring is another build's */
 
     arena_clear();
     console_clear();
@@ -73,13 +79,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(memmap_add(&info.memmap, (struct range){PLACE, PLACE + LOG_RING_BYTES}, MEMORY_RAM, &error));
     free = info.memmap;
     options.ramoops = true;
-    found = old_log_find((struct range){RING, RING + sizeof(*ring)}, RING);
-    check((found != NULL) == (log_ring_check(ring) != LOG_RING_NONE));
+    state = log_ring_check(ring);
+    found = old_log_find((struct range){RING - PAGE_SIZE, RING + sizeof(*ring)}, elsewhere ? PLACE : RING);
+    check(found == (state == LOG_RING_WHOLE || (state != LOG_RING_NONE && !elsewhere) ? ring : NULL));
     place = old_log_save(&info, found, &free, NULL, 0);
     check_console(console_text());
     check(range_size(place) == 0 || (place.start == PLACE && memcmp(copy, &before, LOG_RING_BYTES) == 0));
     check((range_size(place) != 0) == (found != NULL));
-    check(log_ring_check(ring) == LOG_RING_NONE);
+    check(!found || log_ring_check(ring) == LOG_RING_NONE);
     before.magic = ring->magic;
     check(memcmp(ring, &before, sizeof(before)) == 0);
     return 0;
