@@ -123,7 +123,7 @@ static noinline enum exit_action handle_rest(struct detour *detour, const struct
     case EPT_IN_BLOCK:
         return touch_block(exit);
     case EPT_BEYOND:
-        return ACTION_GP; /* no guest can form such an address: MAXPHYADDR is checked before EPT */
+        return ACTION_GP; /* where MAXPHYADDR has bits beyond it: nothing is there, or keys of MKTME */
     case EPT_NO_MEMORY:
         return no_memory(detour, exit->memory.address);
     }

@@ -13,6 +13,7 @@ enum { XSS_PT = BIT(8) };
 
 enum msr_policy {
     MSR_THROUGH,         /* the CPU's own answer */
+    MSR_FEEDBACK_WRITE,  /* a table anywhere but in the block */
     MSR_FAULT,           /* #GP: as far as the guest knows there is no such MSR */
     MSR_DROP,            /* written without effect */
     MSR_LOCKED,          /* IA32_FEATURE_CONTROL: locked, without VMX and SMX; SGX and LMCE as they are */
@@ -52,10 +53,14 @@ static const struct msr_rule rules[] = {
     {MSR_IA32_FRED_RSP0, MSR_IA32_FRED_CONFIG, MSR_FAULT, MSR_FAULT, "FRED is hidden"},
     {MSR_X2APIC_ICR, MSR_X2APIC_ICR, MSR_THROUGH, MSR_X2APIC_ICR_WRITE,
      "INIT and SIPI by message, while ap_start=icr needs it"},
+    {MSR_IA32_TME_ACTIVATE, MSR_IA32_TME_ACTIVATE, MSR_THROUGH, MSR_FAULT,
+     "as if locked: with a key in it, an address of the block would be another one"},
     {MSR_IA32_XSS, MSR_IA32_XSS, MSR_THROUGH, MSR_XSS_WRITE, "Intel PT is hidden, and XRSTORS could load its MSRs"},
+    {MSR_IA32_HW_FEEDBACK_PTR, MSR_IA32_HW_FEEDBACK_PTR, MSR_THROUGH, MSR_FEEDBACK_WRITE,
+     "the hardware writes its table past the EPT"},
 };
 
-/* The rules once more, by index, so that an exit needs no search. All policed MSRs lie below. */
+/* The rules once more, by index, so that an exit needs no search. What lies above is for write_through(). */
 struct policed {
     uint8_t read, write; /* enum msr_policy */
     uint8_t word;        /* MSR_MTRR: guest_mtrr_word() */
@@ -78,7 +83,7 @@ static struct policed police(const struct msr_rule *rule, uint32_t index)
 static void spread_rules(void)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(rules); i++)
-        for (uint32_t index = rules[i].first; index <= rules[i].last; index++)
+        for (uint32_t index = rules[i].first; index <= rules[i].last && index < POLICED_END; index++)
             policed[index] = police(&rules[i], index);
 }
 
@@ -110,6 +115,7 @@ void msr_log_ledger(void)
         [MSR_XSS_WRITE] = "passed but for bit 8",
         [MSR_PEBS_WRITE] = "in force in the guest only",
         [MSR_MISC_ENABLE_WRITE] = "bits 22 and 34 stay",
+        [MSR_FEEDBACK_WRITE] = "passed but for the block",
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(rules); i++)
@@ -178,6 +184,7 @@ static bool read(struct policed msr, uint32_t index, uint64_t *value)
     case MSR_XSS_WRITE:
     case MSR_PEBS_WRITE:
     case MSR_MISC_ENABLE_WRITE:
+    case MSR_FEEDBACK_WRITE:
         break;
     }
     return rdmsr_safe(index, value);
@@ -193,6 +200,20 @@ enum exit_action msr_read(struct guest_regs *regs)
     regs->rax = (uint32_t)value;
     regs->rdx = value >> 32;
     return ACTION_NEXT;
+}
+
+/* SDM vol. 3, "Hardware Feedback Interface": CPUID says how many pages the table has. */
+static bool feedback_spares_block(uint64_t value)
+{
+    uint64_t start = ALIGN_DOWN(value, PAGE_SIZE), pages = (cpuid(6, 0).edx >> 8 & 0xf) + 1;
+
+    return !range_overlaps((struct range){start, start + pages * PAGE_SIZE}, guest_ept->block);
+}
+
+/* With the one policy for an MSR above the table, in a function of its own: here it costs no policed write anything. */
+static noinline bool write_through(uint32_t index, uint64_t value)
+{
+    return (index != MSR_IA32_HW_FEEDBACK_PTR || feedback_spares_block(value)) && wrmsr_safe(index, value);
 }
 
 static bool write(struct policed msr, uint32_t index, uint64_t value)
@@ -219,8 +240,10 @@ static bool write(struct policed msr, uint32_t index, uint64_t value)
         return vcpu_write_pebs_enable(value);
     case MSR_MISC_ENABLE_WRITE:
         return write_misc_enable(value);
+    case MSR_FEEDBACK_WRITE:
+        break;
     }
-    return wrmsr_safe(index, value);
+    return write_through(index, value);
 }
 
 enum exit_action msr_write(struct guest_regs *regs)

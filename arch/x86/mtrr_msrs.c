@@ -6,9 +6,20 @@
 
 enum { CAPABILITY_VCNT = 0xff, CAPABILITY_FIXED = BIT(8), CAPABILITY_SMRR = BIT(11) };
 
+static unsigned key_bits(void)
+{
+    const uint64_t in_force = BIT(0) | BIT(1); /* locked, enabled */
+    const unsigned shift = 32, mask = 0xf;     /* MK_TME_KEYID_BITS */
+    uint64_t activate;
+
+    if (cpuid(0, 0).eax < 7 || !(cpuid(7, 0).ecx & CPUID_7_ECX_TME) || !rdmsr_safe(MSR_IA32_TME_ACTIVATE, &activate))
+        return 0;
+    return (activate & in_force) == in_force ? activate >> shift & mask : 0;
+}
+
 unsigned cpu_physical_bits(void)
 {
-    return cpuid(0x80000000, 0).eax >= 0x80000008 ? cpuid(0x80000008, 0).eax & 0xff : 36;
+    return (cpuid(0x80000000, 0).eax >= 0x80000008 ? cpuid(0x80000008, 0).eax & 0xff : 36) - key_bits();
 }
 
 static void read_fixed(uint64_t *fixed)

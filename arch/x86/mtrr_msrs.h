@@ -5,5 +5,6 @@
 
 void mtrr_msrs_read(struct mtrr_state *mtrr);
 
-/* MAXPHYADDR (CPUID leaf 80000008H) */
+/* How many bits of an address reach memory: MAXPHYADDR (CPUID leaf 80000008H) without those at its top that choose a
+ * key of MKTME (SDM vol. 4, IA32_TME_ACTIVATE), with which every page has other addresses, too. Any CPU. */
 unsigned cpu_physical_bits(void);

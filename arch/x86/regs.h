@@ -113,9 +113,11 @@ enum msr_index {
     MSR_X2APIC_VERSION = 0x803,
     MSR_X2APIC_LDR = 0x80d,
     MSR_X2APIC_ICR = 0x830,
+    MSR_IA32_TME_ACTIVATE = 0x982,
     MSR_IA32_BNDCFGS = 0xd90,
     MSR_IA32_XSS = 0xda0,
     MSR_IA32_LBR_CTL = 0x14ce,
+    MSR_IA32_HW_FEEDBACK_PTR = 0x17d0,
     MSR_IA32_EFER = 0xc0000080,
     MSR_IA32_STAR = 0xc0000081,
     MSR_IA32_LSTAR = 0xc0000082,
@@ -148,5 +150,7 @@ enum msr_index {
 #define CPUID_1_EDX_MSR        BIT(5)
 #define CPUID_1_EDX_MTRR       BIT(12)
 #define CPUID_1_EDX_PAT        BIT(16)
+
+#define CPUID_7_ECX_TME BIT(13)
 
 #define CPUID_80000001_EDX_GIB_PAGES BIT(26)

@@ -221,10 +221,12 @@ struct cpuid_result cpuid(uint32_t leaf, uint32_t subleaf)
         return (struct cpuid_result){0x16, 0x756e6547, 0x6c65746e, 0x49656e69};
     case 1:
         return (struct cpuid_result){0x50654, fake_current << 24, 0x77fafbff, 0xbfebfbff};
+    case 6: /* a feedback table of two pages */
+        return (struct cpuid_result){0x80000, 0, 0, 0x100};
     case 7:
         if (subleaf)
             return (struct cpuid_result){~0u, ~0u, ~0u, ~0u};
-        return (struct cpuid_result){1, 0xd39ffffb, 0x400838, 0xbc040400};
+        return (struct cpuid_result){1, 0xd39ffffb, 0x402838, 0xbc040400};
     case 10:
         return (struct cpuid_result){0x07300404, 0, 0, 0x603};
     case 0x80000000:

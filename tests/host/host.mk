@@ -46,7 +46,7 @@ PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
 
 # The exit path, on a fake machine: with the headers of tests/fake in the place of those that hold assembly.
 # Without the monitor, which needs a serial line.
-FAKE_SOURCES := $(filter-out $(PURE_SOURCES) vmm/monitor%,$(wildcard arch/x86/lapic_reset.c arch/x86/vmx/*.c vmm/*.c tests/fake/*.c))
+FAKE_SOURCES := $(filter-out $(PURE_SOURCES) vmm/monitor%,$(wildcard arch/x86/lapic_reset.c arch/x86/mtrr_msrs.c arch/x86/vmx/*.c vmm/*.c tests/fake/*.c))
 
 HOST_CFLAGS := -std=gnu11 -g -O1 -Wall -Wextra -Werror -Wstrict-prototypes -Wshadow -fno-omit-frame-pointer -MMD -MP -I.
 HOST_ASAN := -fsanitize=address,undefined -fno-sanitize-recover=all

@@ -2,6 +2,8 @@
  * fake machine. */
 #include "tests/host/exit_fixture.h"
 
+#include "arch/x86/mtrr_msrs.h"
+
 static bool write_msr(uint32_t index, uint64_t value)
 {
     cpu_this()->frame->rcx = index;
@@ -137,6 +139,55 @@ static void a_microcode_update_has_no_effect(void **state)
     (void)state;
     assert_true(write_msr(MSR_IA32_BIOS_UPDT_TRIG, fake_block.start));
     assert_true(write_msr(MSR_IA32_BIOS_UPDT_TRIG, ~(uint64_t)0));
+}
+
+/* The CPU itself writes this table, to physical memory, two pages of it here. */
+static void the_feedback_table_is_not_in_the_block(void **state)
+{
+    const uint64_t valid = 1, start = fake_block.start, end = fake_block.end;
+    const uint64_t refused[] = {start | valid, (start - PAGE_SIZE) | valid, (end - PAGE_SIZE) | valid};
+
+    (void)state;
+    assert_false(write_msr(MSR_IA32_HW_FEEDBACK_PTR, 0x1000 | valid)); /* a CPU without */
+    fake_msr_add(&fake_cpus[0], MSR_IA32_HW_FEEDBACK_PTR, 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(refused); i++)
+        assert_false(write_msr(MSR_IA32_HW_FEEDBACK_PTR, refused[i]));
+    assert_true(*fake_msr(MSR_IA32_HW_FEEDBACK_PTR) == 0);
+    assert_true(write_msr(MSR_IA32_HW_FEEDBACK_PTR, (start - 2 * PAGE_SIZE) | valid));
+    assert_true(write_msr(MSR_IA32_HW_FEEDBACK_PTR, end | valid));
+    assert_true(*fake_msr(MSR_IA32_HW_FEEDBACK_PTR) == (end | valid));
+}
+
+/* The top bits of an address choose a key, and the rest the page: no guest gets at the block with a key of its own. */
+static void keys_are_no_part_of_an_address(void **state)
+{
+    const uint64_t locked = 1, enabled = 2, keys = (uint64_t)6 << 32;
+
+    (void)state;
+    assert_true((cpuid(0x80000008, 0).eax & 0xff) == 40);
+    assert_true(cpu_physical_bits() == 40); /* no such MSR */
+    fake_msr_add(&fake_cpus[0], MSR_IA32_TME_ACTIVATE, keys);
+    assert_true(cpu_physical_bits() == 40);
+    *fake_msr(MSR_IA32_TME_ACTIVATE) |= locked;
+    assert_true(cpu_physical_bits() == 40);
+    *fake_msr(MSR_IA32_TME_ACTIVATE) |= enabled;
+    assert_true(cpu_physical_bits() == 34);
+    *fake_msr(MSR_IA32_TME_ACTIVATE) = enabled | (uint64_t)15 << 36; /* another field */
+    assert_true(cpu_physical_bits() == 40);
+    assert_true(read_msr(MSR_IA32_TME_ACTIVATE) && cpu_this()->frame->rdx == 15 << 4);
+    assert_false(write_msr(MSR_IA32_TME_ACTIVATE, keys | enabled | locked)); /* unlocked or not */
+}
+
+/* Beyond those bits nothing is mapped: the access is a fault, each time again. */
+static void an_address_with_a_key_is_a_fault(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        set(INDEX_ENTRY_INTERRUPTION_INFO, 0);
+        set(INDEX_GUEST_PHYSICAL_ADDRESS, guest_ept->limit | fake_block.start);
+        exit_with(EXIT_EPT_VIOLATION, 1);
+        assert_true(get(INDEX_ENTRY_INTERRUPTION_INFO) == 0x80000b0d);
+    }
 }
 
 /* Row 46: locked, without VMX and SMX; SGX and machine checks for one CPU are the guest's to use. */
@@ -294,6 +345,9 @@ int main(void)
         cmocka_unit_test_setup(pebs_is_off_in_root_mode, rewind_cpu),
         cmocka_unit_test_setup(misc_enable_keeps_what_plinth_needs, rewind_cpu),
         cmocka_unit_test_setup(a_microcode_update_has_no_effect, rewind_cpu),
+        cmocka_unit_test_setup(the_feedback_table_is_not_in_the_block, rewind_cpu),
+        cmocka_unit_test_setup(keys_are_no_part_of_an_address, rewind_cpu),
+        cmocka_unit_test_setup(an_address_with_a_key_is_a_fault, rewind_cpu),
         cmocka_unit_test_setup(feature_control_hides_vmx_only, rewind_cpu),
         cmocka_unit_test_setup(fred_is_hidden, rewind_cpu),
         cmocka_unit_test_setup(what_would_be_undefined_is_not_promised, rewind_cpu),
