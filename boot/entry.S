@@ -154,7 +154,7 @@ refuse32:
     jmp 4b
 
 no_long_mode_text:
-    .asciz "Plinth: this CPU has no 64-bit mode or no NX: Plinth needs an Intel CPU with VT-x and EPT (2010 or later); in QEMU use -cpu host\r\n"
+    .asciz "Plinth: this CPU has no 64-bit mode or no NX: turn on \"Execute Disable\" (XD, NX) in the firmware setup; Plinth needs an Intel CPU with VT-x and EPT (2010 or later); in QEMU use -cpu host\r\n"
 bad_base_text:
     .asciz "Plinth: loaded at an address that is no multiple of 2 MiB, which its multiboot2 header asks for: update or replace the boot loader\r\n"
 
