@@ -5,6 +5,7 @@
 #include "lib/string.h"
 #include "vmm/guest_watch.h"
 #include "vmm/vmm.h"
+#include "vmm/watch_report.h"
 
 enum { TYPE_MASK = 7 };
 
@@ -69,18 +70,28 @@ static void store(volatile void *there, unsigned bytes, uint64_t value)
 }
 
 /* Watches see what Plinth does in the guest's place, piece by piece, and nothing of what it does for others, their own
- * reports among that: those look at memory too, through the same window, so this comes first. */
-static void tell_watches(uint64_t address, uint64_t size, bool write)
+ * reports among that: those look at memory too, through the same window. True: so it has to be moved again. */
+static bool tell_watches(uint64_t address, bool write)
+{
+    struct vmm_cpu *me = vmm_cpu(cpu_this());
+
+    if (likely(!me->emulates))
+        return false;
+    me->emulates = false;
+    guest_watch_emulated(address, write);
+    me->emulates = true;
+    return true;
+}
+
+/* A write is told of when it is done. */
+static void tell_done(void)
 {
     struct vmm_cpu *me = vmm_cpu(cpu_this());
 
     if (likely(!me->emulates))
         return;
     me->emulates = false;
-    for (unsigned bytes; size; size -= bytes, address += bytes) {
-        bytes = width(address, size);
-        guest_watch_emulated(address, write);
-    }
+    watch_report_end(true);
     me->emulates = true;
 }
 
@@ -92,7 +103,7 @@ static void transfer(uint64_t address, uint8_t *own, uint64_t size, bool write)
         uint64_t value = 0;
 
         bytes = width(address, size);
-        if (!there || address % PAGE_SIZE == 0)
+        if (tell_watches(address, write) || !there || address % PAGE_SIZE == 0)
             there = show(address);
 
         if (write) {
@@ -102,6 +113,7 @@ static void transfer(uint64_t address, uint8_t *own, uint64_t size, bool write)
             value = load(there, bytes);
             memcpy(own, &value, bytes);
         }
+        tell_done();
     }
 }
 
@@ -109,7 +121,6 @@ bool guest_read_physical(uint64_t address, void *to, uint64_t size)
 {
     if (!reachable(address, size))
         return false;
-    tell_watches(address, size, false);
     transfer(address, to, size, false);
     return true;
 }
@@ -118,7 +129,6 @@ bool guest_write_physical(uint64_t address, const void *from, uint64_t size)
 {
     if (!reachable(address, size))
         return false;
-    tell_watches(address, size, true);
     transfer(address, (uint8_t *)from, size, true);
     return true;
 }
@@ -132,14 +142,8 @@ bool guest_write_physical(uint64_t address, const void *from, uint64_t size)
         same;                                                                                                          \
     })
 
-bool guest_exchange_physical(uint64_t address, unsigned size, uint64_t *old, uint64_t new)
+static bool exchange(volatile uint8_t *there, unsigned size, uint64_t *old, uint64_t new)
 {
-    volatile uint8_t *there;
-
-    if (!reachable(address, size))
-        return false;
-    tell_watches(address, size, true);
-    there = show(address);
     switch (size) {
     case 1:
         return EXCHANGE(uint8_t);
@@ -151,6 +155,18 @@ bool guest_exchange_physical(uint64_t address, unsigned size, uint64_t *old, uin
         return EXCHANGE(uint64_t);
     }
     return false;
+}
+
+bool guest_exchange_physical(uint64_t address, unsigned size, uint64_t *old, uint64_t new)
+{
+    bool exchanged;
+
+    if (!reachable(address, size))
+        return false;
+    tell_watches(address, true);
+    exchanged = exchange(show(address), size, old, new);
+    tell_done();
+    return exchanged;
 }
 
 /* Plinth's block is an empty bus to the guest's walks too: all-ones, and writes are dropped. */
