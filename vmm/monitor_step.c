@@ -129,7 +129,8 @@ static enum preparation prepare(void)
 void monitor_step_exit(const struct vm_exit *exit, enum exit_action action)
 {
     struct cpu *cpu = cpu_this();
-    bool done = exit->kind == VM_EXIT_STEPPED || action == ACTION_NEXT || action == ACTION_DONE;
+    bool done =
+        exit->kind == VM_EXIT_STEPPED || action == ACTION_NEXT || action == ACTION_AGAIN || action == ACTION_DONE;
 
     vmm_cpu(cpu)->monitor_steps = false;
     cpu->slow_work = 1;

@@ -4,6 +4,8 @@
 #include "arch/x86/instr.h"
 #include "arch/x86/serial.h"
 #include "lib/log.h"
+#include "vmm/port_string.h"
+#include "vmm/vmm.h"
 
 enum { SERIAL_PORTS = 8, NOTHING_THERE = 0xff };
 
@@ -29,7 +31,7 @@ static void write_port(uint16_t port, uint8_t value)
 }
 
 /* An access of several bytes is one to as many ports; those around the serial line's are the machine's. */
-static uint32_t read_ports(uint16_t port, unsigned size)
+uint32_t ports_read(uint16_t port, unsigned size)
 {
     uint32_t value = 0;
 
@@ -38,7 +40,7 @@ static uint32_t read_ports(uint16_t port, unsigned size)
     return value;
 }
 
-static void write_ports(uint16_t port, unsigned size, uint32_t value)
+void ports_write(uint16_t port, unsigned size, uint32_t value)
 {
     for (unsigned i = 0; i < size; i++)
         write_port((uint16_t)(port + i), (uint8_t)(value >> (8 * i)));
@@ -52,16 +54,26 @@ static void set_accumulator(struct guest_regs *regs, unsigned size, uint32_t val
     regs->rax = (regs->rax & kept) | value;
 }
 
+/* Where the hardware doesn't tell of which size its addresses are (IA32_VMX_BASIC bit 54). */
+static enum exit_action refuse_string(const struct vm_exit *exit)
+{
+    uint32_t refused = ++vmm_cpu(cpu_this())->strings_refused;
+
+    if (refused <= GUEST_REPORTS_MAX)
+        log_warning(
+            "cpu%u: INS and OUTS at port %x, which is Plinth's, get #GP, as this CPU tells too little of them%s",
+            cpu_this()->index, exit->port.number,
+            refused == GUEST_REPORTS_MAX ? "; no more reports from this cpu" : "");
+    return ACTION_GP;
+}
+
 enum exit_action port_exit(struct guest_regs *regs, const struct vm_exit *exit)
 {
-    if (exit->port.string) {
-        log_warning("cpu%u: the guest uses INS or OUTS at port %x, which is Plinth's: #GP", cpu_this()->index,
-                    exit->port.number);
-        return ACTION_GP; /* not carried out: a documented limit */
-    }
+    if (exit->port.string)
+        return exit->port.address_bytes ? port_string_exit(regs, exit) : refuse_string(exit);
     if (exit->port.in)
-        set_accumulator(regs, exit->port.size, read_ports(exit->port.number, exit->port.size));
+        set_accumulator(regs, exit->port.size, ports_read(exit->port.number, exit->port.size));
     else
-        write_ports(exit->port.number, exit->port.size, (uint32_t)regs->rax);
+        ports_write(exit->port.number, exit->port.size, (uint32_t)regs->rax);
     return ACTION_NEXT;
 }

@@ -3,4 +3,8 @@
 
 #include "arch/x86/virt.h"
 
+/* Of 1, 2 or 4 ports from `port` on, the low byte's first: what the guest reads there, what becomes of its writing. */
+uint32_t ports_read(uint16_t port, unsigned size);
+void ports_write(uint16_t port, unsigned size, uint32_t value);
+
 enum exit_action port_exit(struct guest_regs *regs, const struct vm_exit *exit);

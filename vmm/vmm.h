@@ -24,7 +24,8 @@ struct vmm_cpu {
     uint32_t trapped_register;   /* apic_trap.c */
     uint32_t block_accesses;     /* memory.c: how often the guest has touched Plinth's block on this CPU */
     uint32_t apic_moves;         /* msr.c: how often the guest has tried to move this CPU's APIC */
-    bool emulates;               /* task.c: Plinth accesses memory in the guest's place now */
+    uint32_t strings_refused;    /* ports.c: how often an INS or OUTS was */
+    bool emulates;               /* task.c, port_string.c: Plinth accesses memory in the guest's place now */
     uint64_t short_of_pages_rip; /* table_pool.c: which instruction was here last, and how often in a row */
     uint32_t short_of_pages;
     struct detour detour;

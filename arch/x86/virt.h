@@ -60,6 +60,10 @@ struct vm_exit {
             uint8_t size; /* bytes: 1, 2, 4 */
             bool in;      /* IN, INS; else OUT, OUTS */
             bool string;  /* INS, OUTS */
+            bool repeat;  /* with REP */
+            /* string: bytes of the address, 2, 4 or 8, or 0 if the CPU doesn't tell; OUTS: segment, VCPU_ES to VCPU_GS
+             */
+            uint8_t address_bytes, segment;
         } port;
         struct task_request task;
     };
@@ -69,6 +73,7 @@ struct vm_exit {
 enum exit_action {
     ACTION_RESUME, /* nothing: run on at the same RIP */
     ACTION_NEXT,   /* it was carried out: go to the next instruction */
+    ACTION_AGAIN,  /* one element of a repeated string instruction was: as between two of them, RIP kept */
     ACTION_UD,     /* #UD, RIP kept */
     ACTION_GP,     /* #GP(0), RIP kept */
     ACTION_DONE,   /* all is done: RIP is where it belongs, and the event that was being delivered is delivered */

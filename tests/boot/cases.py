@@ -128,7 +128,7 @@ GUEST = (
     Guest("two-cpus"),
     Guest("one-cpu", cpus=1),
     # the emulated UART against the emulator's; without flushes exits are quicker than characters, as on the bare machine
-    Guest("shared-uart", cpus=1, words="test=uart", options="console=com1,mux l1d_flush=never"),
+    Guest("shared-uart", cpus=1, words="test=uart,strings", options="console=com1,mux l1d_flush=never"),
     Guest("tigerlake", model="tigerlake"),
     Guest("arrandale", model="corei5_arrandale_m520"),
     # what is done against side channels changes nothing that the guest sees, and is done as often as it should

@@ -102,6 +102,10 @@ extern uint8_t fake_memory[FAKE_PAGES][4096];
  * goes by, from its TLB or from the tables that its VMCS names; 0: an EPT violation. */
 uint64_t fake_access(uint64_t address, uint64_t access);
 
+/* What was written to ports last, by their low bits. An IN reads the port's own number. */
+enum { FAKE_PORTS = 16 };
+extern uint8_t fake_port_bytes[FAKE_PORTS];
+
 /* What INVEPT does not do any more: for a test that has to see it missing. */
 extern bool fake_invept_broken;
 

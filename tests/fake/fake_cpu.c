@@ -295,6 +295,8 @@ uint64_t log2_floor(uint64_t value)
     return 63 - (uint64_t)__builtin_clzl(value | 1);
 }
 
+uint8_t fake_port_bytes[FAKE_PORTS];
+
 uint8_t inb(uint16_t port)
 {
     return (uint8_t)port;
@@ -302,7 +304,7 @@ uint8_t inb(uint16_t port)
 
 void outb(uint16_t port, uint8_t value)
 {
-    (void)port, (void)value;
+    fake_port_bytes[port % FAKE_PORTS] = value;
 }
 
 void sidt(struct descriptor_pointer *pointer)

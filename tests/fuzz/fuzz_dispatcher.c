@@ -249,13 +249,14 @@ static void exit_cpuid(struct input *input)
     regs->rcx = one_of(input, 2) ? take(input, 1) : ~UINT64_C(0);
 }
 
-/* Table 27-5: of 1, 2 or 4 bytes */
+/* Tables 27-5, of 1, 2 or 4 bytes, and 27-8 */
 static void exit_port(struct input *input)
 {
     static const uint8_t sizes[] = {0, 1, 3};
 
     *fake_field(INDEX_EXIT_QUALIFICATION) =
         (0x3f0 + take(input, 1) % 24) << 16 | (take(input, 1) & 0x78) | sizes[take(input, 1) % ARRAY_SIZE(sizes)];
+    *fake_field(INDEX_EXIT_INSTRUCTION_INFO) = take(input, 1) % 3 << 7 | take(input, 1) % 6 << 15;
 }
 
 static const uint16_t reasons[] = {
@@ -337,7 +338,7 @@ static uint32_t make_exit(struct input *input)
 
 struct before {
     uint32_t reason;
-    uint64_t rip, length;
+    uint64_t rip, length, qualification;
     bool wide, stepping;
     struct guest_regs regs;
     uint64_t exits;
@@ -371,6 +372,14 @@ static bool is_skipped(uint32_t reason)
            reason == EXIT_INVD || reason == EXIT_IO_INSTRUCTION;
 }
 
+/* INS and OUTS with REP are executed again until RCX is 0. */
+static bool goes_on(const struct before *before)
+{
+    const uint64_t string = 1 << 4, repeat = 1 << 5;
+
+    return before->reason == EXIT_IO_INSTRUCTION && before->qualification & string && before->qualification & repeat;
+}
+
 static void check_rip(const struct before *before)
 {
     uint64_t rip = *fake_field(INDEX_GUEST_RIP), next = before->rip + before->length;
@@ -378,12 +387,29 @@ static void check_rip(const struct before *before)
 
     if (!before->wide)
         next = (uint32_t)next;
-    if (rip == before->rip && (!is_skipped(before->reason) || injected))
+    if (rip == before->rip && (!is_skipped(before->reason) || injected || goes_on(before)))
         return;
     if (rip == next && is_skipped(before->reason))
         return;
     if (!is_reset())
         broken(before, "RIP stands elsewhere");
+}
+
+/* IN: RAX; INS and OUTS: what they address by, and REP's count */
+static void forgive_port(const struct before *before, struct guest_regs *now)
+{
+    const uint64_t in = 1 << 3, string = 1 << 4, repeat = 1 << 5;
+
+    if (!(before->qualification & string)) {
+        now->rax = before->regs.rax;
+        return;
+    }
+    if (before->qualification & in)
+        now->rdi = before->regs.rdi;
+    else
+        now->rsi = before->regs.rsi;
+    if (before->qualification & repeat)
+        now->rcx = before->regs.rcx;
 }
 
 static void check_registers(const struct before *before)
@@ -394,7 +420,7 @@ static void check_registers(const struct before *before)
     if (is_reset())
         return;
     if (before->reason == EXIT_IO_INSTRUCTION)
-        now.rax = before->regs.rax;
+        forgive_port(before, &now);
     if (cpuid || rdmsr) {
         now.rax = before->regs.rax;
         now.rdx = before->regs.rdx;
@@ -550,6 +576,7 @@ static bool one_exit(struct input *input)
     struct before before = {reason & EXIT_REASON_ENTRY_FAILURE ? reason : reason & EXIT_REASON_BASIC,
                             *fake_field(INDEX_GUEST_RIP),
                             *fake_field(INDEX_EXIT_INSTRUCTION_LENGTH),
+                            *fake_field(INDEX_EXIT_QUALIFICATION),
                             is_64bit(),
                             is_stepping(),
                             *cpu_this()->frame,

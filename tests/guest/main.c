@@ -48,6 +48,7 @@ static const struct test tests[] = {
     {"hang", test_hang, true},
     {"steps", test_steps, true},
     {"uart", test_uart, true},
+    {"strings", test_strings, true},
     {"chatter", test_chatter, true},
     {"bench", test_bench, true},
     {"benchsmp", test_benchsmp, true},

@@ -75,4 +75,5 @@ void test_triple(void);
 void test_hang(void);
 void test_steps(void);
 void test_uart(void);
+void test_strings(void);
 void test_chatter(void);

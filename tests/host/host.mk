@@ -151,7 +151,7 @@ $(BUILD)/host/libpure-tsan.a: $(HOST_TSAN_OBJECTS)
 
 # Those that use the fake machine, and so the guest's memory behind Plinth's window, not that of tests/host/guest_world.c
 FAKE_LINK := -Wl,-u,guest_entry_read
-FAKE_TESTS := test_vmx_decode test_exits test_lapic_reset test_invept test_table_pool test_steps test_statistics test_policies
+FAKE_TESTS := test_vmx_decode test_exits test_lapic_reset test_invept test_table_pool test_steps test_statistics test_policies test_port_string
 $(addprefix $(BUILD)/host/,$(FAKE_TESTS)): $(BUILD)/host/%: $(BUILD)/host/fake-asan/tests/host/%.c.o $(BUILD)/host/libfake.a $(BUILD)/host/libpure.a
 	$(HOSTCC) $(HOST_ASAN) $(FAKE_LINK) -o $@ $^ -lcmocka -lpthread
 

@@ -27,6 +27,8 @@ enum {
     EPT_LINEAR_FINAL = BIT(8)
 };
 
+enum { BASIC_TELLS_OF_STRINGS_BIT = 54 }; /* A.1 */
+
 static uint64_t guest_cr0(void)
 {
     uint64_t mask = vmread_natural(VMCS_CR0_MASK);
@@ -131,6 +133,17 @@ static void decode_nmi_window(struct vm_exit *out)
     vmwrite32(VMCS_PRIMARY_CONTROLS, vmread32(VMCS_PRIMARY_CONTROLS) & ~(uint32_t)PRIMARY_NMI_WINDOW_EXITING);
 }
 
+/* Table 27-8 "Format of the VM-Exit Instruction-Information Field as Used for INS and OUTS" */
+static void decode_string(struct vm_exit *out)
+{
+    uint32_t info = vmread32(VMCS_EXIT_INSTRUCTION_INFO);
+
+    out->port.repeat = out->qualification & BIT(5);
+    if (vmx.capabilities.basic >> BASIC_TELLS_OF_STRINGS_BIT & 1)
+        out->port.address_bytes = (uint8_t)(2 << (info >> 7 & 3));
+    out->port.segment = info >> 15 & 7;
+}
+
 /* Table 27-5 "Exit Qualification for I/O Instructions" */
 static void decode_port(struct vm_exit *out)
 {
@@ -141,6 +154,8 @@ static void decode_port(struct vm_exit *out)
     out->port.size = (uint8_t)((q & 7) + 1);
     out->port.in = q & BIT(3);
     out->port.string = q & BIT(4);
+    if (unlikely(out->port.string))
+        decode_string(out);
 }
 
 static enum vm_exit_kind plain_kind(enum exit_reason reason)

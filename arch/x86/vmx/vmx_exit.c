@@ -62,6 +62,10 @@ static noinline void apply_rarely(enum exit_action action, uint32_t reason)
         return; /* done by apply() */
     case ACTION_DONE:
         return;
+    case ACTION_AGAIN: /* RF: its breakpoint has been met (17.3.1.1) */
+        finish_advance();
+        vmwrite_natural(VMCS_GUEST_RFLAGS, vmread_natural(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
+        return;
     case ACTION_UD:
         inject_ud();
         return;
