@@ -154,6 +154,32 @@ static void a_task_switch_is_watched(void **state)
     assert_true(guest_watch_remove(number, &error));
 }
 
+/* What it writes has no step's end to be told of at: the old task's EIP, at 32 of its TSS. */
+static void a_task_switch_that_writes_is_watched(void **state)
+{
+    const struct range gdt = {0x91000, 0x92000}, old_tss = {0x94000, 0x95000};
+    const uint64_t new_tss = 0x0000890920000067; /* available, 32 bits, at 92000 */
+    struct error error;
+    int number = guest_watch_add(old_tss, EPT_WRITE, 0, &error);
+
+    (void)state;
+    assert_true(number >= 0);
+    log_set_console_level(LOG_INFO);
+    console_clear();
+    assert_true(guest_write_physical(gdt.start + 0x28, &new_tss, sizeof(new_tss)));
+    set(INDEX_GUEST_GDTR_BASE, gdt.start);
+    set(INDEX_GUEST_GDTR_LIMIT, 0xfff);
+    set(INDEX_GUEST_TR_BASE, old_tss.start);
+    set(INDEX_GUEST_RIP, 0x1234);
+    set(INDEX_EXIT_INSTRUCTION_LENGTH, 7);
+    set(INDEX_EXIT_REASON, EXIT_TASK_SWITCH);
+    set(INDEX_EXIT_QUALIFICATION, 2u << 30 | 0x28);
+    assert_int_equal(fake_exit(), FAKE_RETURNED);
+    log_set_console_level(LOG_ERROR);
+    assert_contains(console_text(), "cpu0 writes 94020, rip 1234, cpl 0, value 000000000000123b, was 0000000000000000");
+    assert_true(guest_watch_remove(number, &error));
+}
+
 /* Row 19: a CPU that loops in the delivery of #AC or #DB takes no NMI. Who waits for it gives up, and says so; when it
  * answers after all, it is asked for what it has missed. */
 static void a_deaf_cpu_holds_up_nobody_for_ever(void **state)
@@ -190,6 +216,7 @@ int main(void)
         cmocka_unit_test_setup(apx_state_is_refused, rewind_cpu),
         cmocka_unit_test_setup(an_invd_writes_back, rewind_cpu),
         cmocka_unit_test_setup(a_task_switch_is_watched, rewind_cpu),
+        cmocka_unit_test_setup(a_task_switch_that_writes_is_watched, rewind_cpu),
         cmocka_unit_test_setup(a_deaf_cpu_holds_up_nobody_for_ever, rewind_cpu), /* the last: CPU 1 runs then */
     };
 
