@@ -98,7 +98,11 @@ void cpu_load_tables(struct cpu *cpu)
     for (unsigned i = 0; i < GDT_ENTRIES; i++)
         cpu->gdt[i] = gdt_template[i];
     fill_tss(cpu);
-    __asm__ volatile("lgdt %0; lidt %1; ltr %w2" : : "m"(gdt_pointer), "m"(idt_pointer), "r"(SELECTOR_TSS) : "memory");
+    /* No LDT: that of the reset is 64 KiB from address 0, where firmware and loaders leave what they like. */
+    __asm__ volatile("lgdt %0; lidt %1; ltr %w2; lldt %w3"
+                     :
+                     : "m"(gdt_pointer), "m"(idt_pointer), "r"(SELECTOR_TSS), "r"(0)
+                     : "memory");
     __asm__ volatile("mov %0, %%ds; mov %0, %%es; mov %0, %%ss; mov %1, %%fs; mov %1, %%gs"
                      :
                      : "r"(SELECTOR_DATA), "r"(0)
