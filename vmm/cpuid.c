@@ -4,6 +4,7 @@
 #include "arch/x86/instr.h"
 #include "arch/x86/mitigations.h"
 #include "arch/x86/regs.h"
+#include "lib/format.h"
 #include "lib/log.h"
 #include "lib/options.h"
 #include "lib/string.h"
@@ -104,12 +105,14 @@ void cpuid_log_ledger(void)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(rules); i++) {
         const struct cpuid_rule *rule = &rules[i];
+        char leaf[2 * sizeof("ffffffff")];
 
+        format_text(leaf, sizeof(leaf), rule->subleaf == ANY ? "%x" : "%x,%x", rule->leaf, rule->subleaf);
         if (virt_gives(rule->unless))
-            log_info("ledger: CPUID %x %s bits %x: passed, allowed by a control", rule->leaf, register_names[rule->reg],
+            log_info("ledger: CPUID %s %s bits %x: passed, allowed by a control", leaf, register_names[rule->reg],
                      rule->hide);
         else
-            log_info("ledger: CPUID %x %s bits %x: hidden (%s)", rule->leaf, register_names[rule->reg], rule->hide,
+            log_info("ledger: CPUID %s %s bits %x: hidden (%s)", leaf, register_names[rule->reg], rule->hide,
                      rule->reason);
     }
 }

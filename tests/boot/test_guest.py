@@ -26,6 +26,7 @@ def test_mtrr_types_reach_the_ept(directory):
         first, last = machine.text.split("= mtrr: base")[:2]
     assert re.search(r"^ledger: MSR 3a-3a: read locked, no VMX, write #GP", first, re.MULTILINE)
     assert re.search(r"^ledger: CPUID 1 ECX bits 20: hidden \(VMX", first, re.MULTILINE)
+    assert re.search(r"^ledger: CPUID d,13 EAX bits ffffffff: hidden \(APX\)", first, re.MULTILINE)
     assert "EPT: 0000000005000000-0000000005010000 rwx WC 4K\n" in first
     assert f"EPT: 0000000000200000-{cases.BLOCK.start:016x} rwx WB 2M\n" in last
     assert " WC " not in last
