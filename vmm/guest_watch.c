@@ -81,9 +81,9 @@ bool guest_watch_settle(struct range pages)
 
 static bool valid(struct range range, uint64_t denied, struct error *error)
 {
-    if (range.start >= range.end || !(denied & EPT_ALL) || (denied & ~(uint64_t)EPT_ALL))
+    if (range.start == range.end || !(denied & EPT_ALL) || (denied & ~(uint64_t)EPT_ALL))
         return fail(error, "watch: nothing to watch: give a length, and what not to do: any of r, w, x");
-    if (range.end > ept_limit(guest_ept))
+    if (range.end < range.start || range.end > ept_limit(guest_ept))
         return fail(error, "watch: %lx to %lx: physical addresses end at %lx here", range.start, range.end,
                     ept_limit(guest_ept));
     if (range_overlaps(watch_pages(range), guest_ept->block))

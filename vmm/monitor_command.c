@@ -136,8 +136,10 @@ static bool parse_format(const char **at, struct monitor_command *out)
         out->format.size = 1;
     if (counted)
         out->format.count = count;
+    if (out->format.count < 1 || out->format.count > MONITOR_COUNT_MAX)
+        return false;
     *at = text;
-    return out->format.count >= 1 && out->format.count <= MONITOR_COUNT_MAX;
+    return true;
 }
 
 static bool parse_arguments(const struct command *command, const char *at, struct monitor_command *out,

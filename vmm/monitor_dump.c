@@ -195,9 +195,9 @@ static bool is_sound(const struct monitor_command *command)
 {
     uint64_t end = command->values[0] + command->values[1];
 
-    if (command->value_count == 1 || end < command->values[0])
+    if (command->value_count == 1)
         monitor_say("error: a range is an address and a length: dump [ADDRESS LENGTH]");
-    else if (end > ept_limit(guest_ept))
+    else if (end < command->values[0] || end > ept_limit(guest_ept))
         monitor_say("error: the guest's physical addresses end at %lx", ept_limit(guest_ept));
     else
         return true;

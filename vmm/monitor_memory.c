@@ -104,20 +104,23 @@ static uint32_t show_row(const struct monitor_command *command, uint64_t address
     return readable ? done : 0;
 }
 
-static void show_string(const struct monitor_command *command)
+/* A string, or as much of it as a line holds; the next begins behind it. */
+static bool show_string(const struct monitor_command *command, uint64_t *address)
 {
     char text[STRING_MAX + 1];
     unsigned length = 0;
 
     for (; length < STRING_MAX; length++) {
-        if (!read_item(command, command->values[0] + length, &text[length], 1))
-            return;
+        if (!read_item(command, *address + length, &text[length], 1))
+            return false;
         if (text[length] == '\0')
             break;
         text[length] = printable(text[length]);
     }
     text[length] = '\0';
-    monitor_say("%016lx: \"%s\"%s", command->values[0], text, length == STRING_MAX ? "..." : "");
+    monitor_say("%016lx: \"%s\"%s", *address, text, length == STRING_MAX ? "..." : "");
+    *address += length == STRING_MAX ? STRING_MAX : length + 1;
+    return true;
 }
 
 void monitor_show_memory(const struct monitor_command *command)
@@ -126,7 +129,8 @@ void monitor_show_memory(const struct monitor_command *command)
     uint32_t left = command->format.count, done;
 
     if (command->format.letter == 's') {
-        show_string(command);
+        while (left && show_string(command, &address))
+            left--;
         return;
     }
     for (; left; left -= done, address += (uint64_t)done * command->format.size) {

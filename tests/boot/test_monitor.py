@@ -128,6 +128,7 @@ def test_memory_is_shown(hung):
     text = number(machine.text, r"hang: text at (\S+)")
     where, value = re.search(r"hang: random at (\S+) is (\S+)", machine.text).groups()
     assert monitor.ask(f"x/s {text:x}") == f'{text:016x}: "found from outside"\n'
+    assert monitor.ask(f"xp/2s {text:x}") == f'{text:016x}: "found from outside"\n{text + 19:016x}: ""\n'
     assert monitor.ask(f"x {where}") == monitor.ask(f"xp/xg 0x{where}") == f"{int(where, 16):016x}: {value}\n"
     assert monitor.ask(f"x/2xw {where} 1") == f"{int(where, 16):016x}: {value[8:]} {value[:8]}\n"
     assert monitor.ask(f"x/5c {text:x}") == f"{text:016x}:found\n"
@@ -166,7 +167,8 @@ def test_core_for_gdb(hung, directory):
     assert f"found from outside {int(value, 16):x}\n" in answers
     assert re.search(r"^spin \+? ?", answers, re.MULTILINE) and re.search("^test_hang", answers, re.MULTILINE)
     assert "error: the guest's physical addresses end at" in monitor.ask("dump 0 fffffffffffffff8")
-    assert "error: a range is" in monitor.ask("dump 1000") and "error: a range is" in monitor.ask("dump fffffffffffffff0 20")
+    assert "error: a range is" in monitor.ask("dump 1000")
+    assert "error: the guest's physical addresses end at" in monitor.ask("dump fffffffffffffff0 20")
     assert monitor.ask("stop") == "stopped: 2 of 2 CPUs\n" and monitor.ask("cont") == ""
 
 
@@ -220,6 +222,7 @@ def test_watch_reports(hung):
     assert second > first, "the watched CPU stands still"
     assert re.search(r"watch 0: \S+ to \S+ w, [1-9]\d* hits", monitor.ask("info watch"))
     assert "error" not in monitor.ask("unwatch 0") and "hits" not in monitor.ask("info watch")
+    assert "physical addresses end at" in monitor.ask("watch fffffffffffffff0 20 w")
     assert "error: watch" in monitor.ask("unwatch 7") and "error: watch" in monitor.ask(f"watch {cases.BLOCK.start:x} 8 w")
     # hot, with p: it pauses, the guest runs at full speed, and the monitor's poll takes it up again
     monitor.ask(f"watch {turns:x} 8 rwp")

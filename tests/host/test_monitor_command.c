@@ -49,7 +49,7 @@ static void formats_are_understood(void **state)
     assert_int_equal(command.verb, MONITOR_XP);
     assert_int_equal(command.values[0], 0x1234);
     refused("x/4097x 0", "no format of a count");
-    refused("x/0xw 0", "no format of a count from 1 to 4096");
+    refused("x/0xw 0", "no format of a count from 1 to 4096, one of xducs and one of bhwg: \"/0xw\"");
     refused("x/99999999999 0", "no format of a count");
     refused("x/i 0", "no format of a count");
     refused("x/x4 0", "no format of a count");
