@@ -29,9 +29,18 @@ static uint64_t efi_map_offset(const struct guest_source *source)
     return ALIGN_UP(command_line_offset(source->memmap) + strlen(source->command_line) + 1, sizeof(uint64_t));
 }
 
+/* All that is reserved in e820 and not by the firmware: where both maps differ Linux goes by this one when it chooses a
+ * random place for itself (its arch/x86/boot/compressed/kaslr.c). */
+static struct efi_hidden hidden_from(const struct guest_source *source)
+{
+    return (struct efi_hidden){{source->block, source->old_log}};
+}
+
 static uint32_t efi_map_size(const struct guest_source *source)
 {
-    return source->efi.system_table ? efi_map_copy_size(&source->efi.map, source->block) : 0;
+    const struct efi_hidden hidden = hidden_from(source);
+
+    return source->efi.system_table ? efi_map_copy_size(&source->efi.map, &hidden) : 0;
 }
 
 uint64_t linux_params_size(const struct guest_source *source)
@@ -107,11 +116,12 @@ static void fill_header(struct boot_params *params, const struct linux_header *h
 /* Linux then finds the firmware's tables and calls its run-time services as if GRUB's own `linux` had started it. */
 static void fill_efi(struct boot_params *params, const struct guest_source *source, uint64_t physical, void *map)
 {
+    const struct efi_hidden hidden = hidden_from(source);
     struct efi_info *info = &params->efi_info;
 
     if (!source->efi.system_table)
         return;
-    efi_map_copy(&source->efi.map, source->block, map);
+    efi_map_copy(&source->efi.map, &hidden, map);
     memcpy(info->loader_signature, source->efi.is_64bit ? "EL64" : "EL32", sizeof(info->loader_signature));
     info->systab = (uint32_t)source->efi.system_table;
     info->systab_hi = (uint32_t)(source->efi.system_table >> 32);

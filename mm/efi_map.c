@@ -85,8 +85,10 @@ bool efi_map_avoid_boot_services(const struct efi_map *map, struct memmap *memma
 /* The copy as it grows; with `to` NULL it is only measured. */
 struct copy {
     const struct efi_map *map;
+    const struct efi_hidden *hidden;
     uint8_t *to;
     uint32_t size;
+    uint32_t done; /* a bit for each hidden range that is in it */
 };
 
 /* Descriptor `index` again, for another range, with the fields behind the known ones as they were. */
@@ -117,48 +119,57 @@ static uint64_t higher(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Below the hidden range, the range itself (with the first that it cuts, so once), above it. */
-static void emit_around(struct copy *copy, unsigned index, const struct efi_descriptor *descriptor, struct range hidden,
-                        bool *done)
+/* A hidden range, with the first descriptor that it cuts, so once. */
+static void emit_hidden(struct copy *copy, unsigned index, const struct efi_descriptor *descriptor, unsigned which)
 {
-    const struct range range = range_of(descriptor);
     struct efi_descriptor reserved = *descriptor;
 
     reserved.type = EFI_RESERVED;
     reserved.virtual = 0;
     reserved.attributes &= ~EFI_MEMORY_RUNTIME;
-    emit(copy, index, descriptor, (struct range){range.start, lower(range.end, hidden.start)});
-    if (!*done)
-        emit(copy, index, &reserved, hidden);
-    *done = true;
-    emit(copy, index, descriptor, (struct range){higher(range.start, hidden.end), range.end});
+    if (!(copy->done & 1u << which))
+        emit(copy, index, &reserved, copy->hidden->ranges[which]);
+    copy->done |= 1u << which;
 }
 
-static void copy_all(struct copy *copy, struct range hidden)
+/* The part `range` of a descriptor without the hidden ranges from `which` on: what is below the first that cuts it,
+ * that one itself, what is above it. */
+static void emit_around(struct copy *copy, unsigned index, const struct efi_descriptor *descriptor, struct range range,
+                        unsigned which)
+{
+    for (; which < EFI_HIDDEN_MAX && range.start < range.end; which++) {
+        const struct range hidden = copy->hidden->ranges[which];
+
+        if (hidden.start >= hidden.end || !range_overlaps(range, hidden))
+            continue;
+        emit_around(copy, index, descriptor, (struct range){range.start, lower(range.end, hidden.start)}, which + 1);
+        emit_hidden(copy, index, descriptor, which);
+        range.start = higher(range.start, hidden.end);
+    }
+    emit(copy, index, descriptor, range);
+}
+
+static void copy_all(struct copy *copy)
 {
     struct efi_descriptor descriptor;
-    bool done = false;
 
     for (unsigned i = 0; i < efi_map_count(copy->map); i++) {
         efi_map_get(copy->map, i, &descriptor);
-        if (hidden.start < hidden.end && range_overlaps(range_of(&descriptor), hidden))
-            emit_around(copy, i, &descriptor, hidden, &done);
-        else
-            emit(copy, i, &descriptor, range_of(&descriptor));
+        emit_around(copy, i, &descriptor, range_of(&descriptor), 0);
     }
 }
 
-uint32_t efi_map_copy_size(const struct efi_map *map, struct range hidden)
+uint32_t efi_map_copy_size(const struct efi_map *map, const struct efi_hidden *hidden)
 {
-    struct copy copy = {map, NULL, 0};
+    struct copy copy = {.map = map, .hidden = hidden};
 
-    copy_all(&copy, hidden);
+    copy_all(&copy);
     return copy.size;
 }
 
-void efi_map_copy(const struct efi_map *map, struct range hidden, void *to)
+void efi_map_copy(const struct efi_map *map, const struct efi_hidden *hidden, void *to)
 {
-    struct copy copy = {map, to, 0};
+    struct copy copy = {.map = map, .hidden = hidden, .to = to};
 
-    copy_all(&copy, hidden);
+    copy_all(&copy);
 }

@@ -53,8 +53,15 @@ must_check bool efi_map_reserve(const struct efi_map *map, struct memmap *memmap
  * virtual addresses, so nothing is put there before. */
 must_check bool efi_map_avoid_boot_services(const struct efi_map *map, struct memmap *memmap, struct error *error);
 
-/* The bytes that efi_map_copy() needs. */
-uint32_t efi_map_copy_size(const struct efi_map *map, struct range hidden);
+/* What a copy of a map has as reserved, whatever it was: page aligned, none overlaps another, an empty one hides
+ * nothing. */
+enum { EFI_HIDDEN_MAX = 2 };
+struct efi_hidden {
+    struct range ranges[EFI_HIDDEN_MAX];
+};
 
-/* Copies the map to `to`, with `hidden` as reserved (page aligned; an empty range hides nothing). */
-void efi_map_copy(const struct efi_map *map, struct range hidden, void *to);
+/* The bytes that efi_map_copy() needs. */
+uint32_t efi_map_copy_size(const struct efi_map *map, const struct efi_hidden *hidden);
+
+/* Copies the map to `to`, without the hidden ranges. */
+void efi_map_copy(const struct efi_map *map, const struct efi_hidden *hidden, void *to);

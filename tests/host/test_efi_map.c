@@ -108,7 +108,7 @@ static void endless_descriptors_end(void **state)
     one.physical = UINT64_MAX - 5;
     map = make(bytes, 40, &one, 1);
     assert_true(efi_map_reserve(&map, &memmap, &error));
-    assert_int_equal(efi_map_copy_size(&map, (struct range){0, PAGE_SIZE}), 0); /* no whole page */
+    assert_int_equal(efi_map_copy_size(&map, &(struct efi_hidden){{{0, PAGE_SIZE}}}), 0); /* no whole page */
 }
 
 /* What each page is by the map's descriptors, as a set of types and attributes. */
@@ -136,7 +136,22 @@ static struct efi_descriptor random_descriptor(uint64_t *seed)
     return d;
 }
 
-static void assert_copy(const struct efi_map *map, struct range hidden)
+static bool is_in(struct range range, uint64_t page)
+{
+    return page * PAGE_SIZE >= range.start && page * PAGE_SIZE < range.end;
+}
+
+/* Is the page in a hidden range that any descriptor touches? */
+static bool is_hidden(const struct efi_hidden *hidden, const uint64_t before[PAGES], uint64_t page)
+{
+    for (unsigned i = 0; i < EFI_HIDDEN_MAX; i++)
+        for (uint64_t p = 0; is_in(hidden->ranges[i], page) && p < PAGES; p++)
+            if (is_in(hidden->ranges[i], p) && before[p])
+                return true;
+    return false;
+}
+
+static void assert_copy(const struct efi_map *map, const struct efi_hidden *hidden)
 {
     const uint32_t size = efi_map_copy_size(map, hidden);
     uint8_t *bytes = malloc(size); /* exactly, for ASan */
@@ -147,14 +162,8 @@ static void assert_copy(const struct efi_map *map, struct range hidden)
     efi_map_copy(map, hidden, bytes);
     paint(map, before);
     paint(&copy, after);
-    for (uint64_t page = 0; page < PAGES; page++) {
-        const bool is_hidden = page * PAGE_SIZE >= hidden.start && page * PAGE_SIZE < hidden.end;
-        bool touched = false; /* is any descriptor there that the hidden range cuts? */
-
-        for (uint64_t p = hidden.start / PAGE_SIZE; p < hidden.end / PAGE_SIZE; p++)
-            touched = touched || before[p];
-        assert_int_equal(after[page], is_hidden && touched ? 1 << EFI_RESERVED : before[page]);
-    }
+    for (uint64_t page = 0; page < PAGES; page++)
+        assert_int_equal(after[page], is_hidden(hidden, before, page) ? 1 << EFI_RESERVED : before[page]);
     for (unsigned i = 0; i < efi_map_count(&copy); i++) {
         efi_map_get(&copy, i, &d);
         assert_true(d.virtual == 0 || d.virtual == 0xffff800000000000 + d.physical);
@@ -164,7 +173,18 @@ static void assert_copy(const struct efi_map *map, struct range hidden)
     free(bytes);
 }
 
-static void copies_hide_exactly_one_range(void **state)
+/* Two disjoint ranges in either order, either of them often empty. */
+static struct efi_hidden random_hidden(uint64_t *seed)
+{
+    const uint64_t middle = random_below(seed, PAGES);
+    const uint64_t a = random_below(seed, middle + 1), b = a + random_below(seed, middle - a + 1);
+    const uint64_t c = middle + random_below(seed, PAGES - middle), d = c + random_below(seed, PAGES - c + 1);
+    const struct range low = {a * PAGE_SIZE, b * PAGE_SIZE}, high = {c * PAGE_SIZE, d * PAGE_SIZE};
+
+    return random_below(seed, 2) ? (struct efi_hidden){{low, high}} : (struct efi_hidden){{high, low}};
+}
+
+static void copies_hide_exactly_these_ranges(void **state)
 {
     uint64_t seed = 7;
 
@@ -172,7 +192,7 @@ static void copies_hide_exactly_one_range(void **state)
     for (unsigned run = 0; run < 2000; run++) {
         const unsigned count = 1 + (unsigned)random_below(&seed, DESCRIPTORS_MAX);
         const uint32_t size = sizes[random_below(&seed, SIZES)];
-        const uint64_t first = random_below(&seed, PAGES), last = first + random_below(&seed, PAGES - first);
+        const struct efi_hidden hidden = random_hidden(&seed);
         struct efi_descriptor list[DESCRIPTORS_MAX];
         uint8_t *bytes = malloc((size_t)count * size);
         struct efi_map map;
@@ -180,7 +200,7 @@ static void copies_hide_exactly_one_range(void **state)
         for (unsigned i = 0; i < count; i++)
             list[i] = random_descriptor(&seed);
         map = make(bytes, size, list, count);
-        assert_copy(&map, (struct range){first * PAGE_SIZE, last * PAGE_SIZE});
+        assert_copy(&map, &hidden);
         free(bytes);
     }
 }
@@ -188,21 +208,22 @@ static void copies_hide_exactly_one_range(void **state)
 static void a_copy_that_hides_nothing_is_the_same(void **state)
 {
     const struct efi_descriptor list[] = {pages(7, 0, 5), pages(3, 9, 5), pages(99, 3, 3)};
+    const struct efi_hidden nothing = {0};
     uint8_t bytes[3 * 56], copy[3 * 56];
     struct efi_map map = make(bytes, 56, list, 3);
 
     (void)state;
-    assert_int_equal(efi_map_copy_size(&map, (struct range){0, 0}), sizeof(copy));
-    efi_map_copy(&map, (struct range){0, 0}, copy);
+    assert_int_equal(efi_map_copy_size(&map, &nothing), sizeof(copy));
+    efi_map_copy(&map, &nothing, copy);
     assert_memory_equal(copy, bytes, sizeof(copy));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(check_takes_what_can_be_read),  cmocka_unit_test(firmware_keeps_its_own),
-        cmocka_unit_test(run_time_attribute_counts),     cmocka_unit_test(endless_descriptors_end),
-        cmocka_unit_test(copies_hide_exactly_one_range), cmocka_unit_test(a_copy_that_hides_nothing_is_the_same),
+        cmocka_unit_test(check_takes_what_can_be_read),     cmocka_unit_test(firmware_keeps_its_own),
+        cmocka_unit_test(run_time_attribute_counts),        cmocka_unit_test(endless_descriptors_end),
+        cmocka_unit_test(copies_hide_exactly_these_ranges), cmocka_unit_test(a_copy_that_hides_nothing_is_the_same),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

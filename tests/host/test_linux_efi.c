@@ -57,6 +57,31 @@ static void the_guest_is_told_of_uefi(void **state)
     assert_int_equal(d.physical, BLOCK + 2 * MIB);
 }
 
+/* Linux chooses a random place for itself by this map, and in no other memory than EFI_CONVENTIONAL. */
+static void the_old_log_is_reserved(void **state)
+{
+    const struct range log = {50 * MIB, 50 * MIB + 64 * KIB};
+    const struct efi_info *info;
+    struct efi_descriptor d;
+    struct efi_map map;
+    bool found = false;
+
+    (void)state;
+    make();
+    machine.source.old_log = log;
+    machine.source.command_line = "ramoops.mem_size=0"; /* so nothing is added to it */
+    info = &load()->efi_info;
+    map = (struct efi_map){memory + info->memmap, info->memmap_size, info->memdesc_size, 1};
+    for (unsigned i = 0; i < efi_map_count(&map); i++) {
+        efi_map_get(&map, i, &d);
+        if (!range_overlaps(range_of(d.physical, d.pages * PAGE_SIZE), log))
+            continue;
+        assert_int_equal(d.type, EFI_RESERVED);
+        found = true;
+    }
+    assert_true(found);
+}
+
 static void a_system_table_anywhere(void **state)
 {
     const struct efi_info *info;
@@ -119,9 +144,9 @@ static void images_keep_to_free_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_guest_is_told_of_uefi),  cmocka_unit_test(a_system_table_anywhere),
-        cmocka_unit_test(a_bios_machine_has_none),    cmocka_unit_test(the_screen_is_uefis),
-        cmocka_unit_test(images_keep_to_free_memory),
+        cmocka_unit_test(the_guest_is_told_of_uefi), cmocka_unit_test(the_old_log_is_reserved),
+        cmocka_unit_test(a_system_table_anywhere),   cmocka_unit_test(a_bios_machine_has_none),
+        cmocka_unit_test(the_screen_is_uefis),       cmocka_unit_test(images_keep_to_free_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, forget);
