@@ -78,11 +78,12 @@ static void fill_framebuffer(struct screen_info *info, const struct guest_source
 
 void linux_screen_fill(struct screen_info *info, const struct guest_source *source)
 {
-    if (!source->screen.present)
+    if (!source->screen.present && source->has_bios)
         fill_text(info, 0, 0);
-    else if (source->screen.text)
+    else if (source->screen.present && source->screen.text)
         fill_text(info, source->screen.width, source->screen.height);
-    else if (framebuffer_is_sane(source))
+    else if (source->screen.present && framebuffer_is_sane(source))
         fill_framebuffer(info, source);
-    /* else a framebuffer that Linux can't be told of: all zero means no screen */
+    /* else a framebuffer that Linux can't be told of, or UEFI without one, where nothing says that there is a VGA: all
+     * zero means no screen */
 }

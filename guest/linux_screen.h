@@ -4,6 +4,6 @@
 #include "guest/boot_params.h"
 #include "guest/guest.h"
 
-/* Fills a zeroed screen_info from source->screen: VGA text (also if nothing is known of the screen), or a linear
- * framebuffer. */
+/* Fills a zeroed screen_info from source->screen: VGA text (also if a BIOS machine's loader told nothing of the
+ * screen), a linear framebuffer, or none. */
 void linux_screen_fill(struct screen_info *info, const struct guest_source *source);

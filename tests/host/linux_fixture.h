@@ -83,6 +83,7 @@ static void machine_clear(void)
 static inline void machine_make(uint64_t size)
 {
     machine_clear();
+    machine.source.has_bios = true;
     add_memory(0, 0x9fc00, MEMORY_RAM);
     add_memory(0x9fc00, 0xa0000, MEMORY_RESERVED);
     add_memory(0xf0000, 0x100000, MEMORY_RESERVED);

@@ -24,6 +24,7 @@ static void make(void)
     put_descriptor(0, EFI_CONVENTIONAL, 0, 100 * MIB);
     put_descriptor(1, EFI_LOADER_DATA, 100 * MIB, 511 * MIB);
     put_descriptor(2, EFI_RUNTIME_SERVICES_DATA, 511 * MIB, 512 * MIB);
+    machine.source.has_bios = false;
     machine.source.efi.system_table = SYSTEM_TABLE;
     machine.source.efi.is_64bit = true;
     machine.source.efi.map = (struct efi_map){descriptors, sizeof descriptors, DESCRIPTOR_SIZE, 1};
@@ -124,6 +125,20 @@ static void the_screen_is_uefis(void **state)
     assert_int_equal(info->lfb_size, 5120 * 801); /* bytes, with this type */
 }
 
+/* A server without a graphics card: Linux must not take it for one in text mode. GRUB's `linux` says nothing either. */
+static void no_framebuffer_is_no_screen(void **state)
+{
+    static const struct screen_info none;
+    struct screen_info info;
+
+    (void)state;
+    make();
+    machine.source.screen.present = false;
+    info = load()->screen_info;
+    info.ext_mem_k = 0; /* which is no part of the screen */
+    assert_memory_equal(&info, &none, sizeof none);
+}
+
 /* `free` has less than memmap: all images go where it says, the map that the guest sees is the same. */
 static void images_keep_to_free_memory(void **state)
 {
@@ -144,9 +159,10 @@ static void images_keep_to_free_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_guest_is_told_of_uefi), cmocka_unit_test(the_old_log_is_reserved),
-        cmocka_unit_test(a_system_table_anywhere),   cmocka_unit_test(a_bios_machine_has_none),
-        cmocka_unit_test(the_screen_is_uefis),       cmocka_unit_test(images_keep_to_free_memory),
+        cmocka_unit_test(the_guest_is_told_of_uefi),  cmocka_unit_test(the_old_log_is_reserved),
+        cmocka_unit_test(a_system_table_anywhere),    cmocka_unit_test(a_bios_machine_has_none),
+        cmocka_unit_test(the_screen_is_uefis),        cmocka_unit_test(no_framebuffer_is_no_screen),
+        cmocka_unit_test(images_keep_to_free_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, forget);
