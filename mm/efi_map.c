@@ -69,17 +69,34 @@ bool efi_map_reserve(const struct efi_map *map, struct memmap *memmap, struct er
     return true;
 }
 
-bool efi_map_avoid_boot_services(const struct efi_map *map, struct memmap *memmap, struct error *error)
+/* All of it is gone through even if memmap is full for a while: pieces that come later may fill gaps. */
+static bool avoid_boot_services(const struct efi_map *map, struct memmap *memmap, uint64_t grain, struct error *error)
 {
     struct efi_descriptor descriptor;
+    bool fits = true;
 
     for (unsigned i = 0; i < efi_map_count(map); i++) {
+        struct range range;
+
         efi_map_get(map, i, &descriptor);
-        if ((descriptor.type == EFI_BOOT_SERVICES_CODE || descriptor.type == EFI_BOOT_SERVICES_DATA) &&
-            !memmap_add(memmap, range_of(&descriptor), MEMORY_RESERVED, error))
-            return false;
+        range = range_of(&descriptor);
+        if (descriptor.type != EFI_BOOT_SERVICES_CODE && descriptor.type != EFI_BOOT_SERVICES_DATA)
+            continue;
+        if (range.end <= UINT64_MAX - grain)
+            range = (struct range){ALIGN_DOWN(range.start, grain), ALIGN_UP(range.end, grain)};
+        fits = memmap_add(memmap, range, MEMORY_RESERVED, error) && fits;
     }
-    return true;
+    return fits;
+}
+
+/* Firmware is known whose boot services lie in hundreds of pieces between as many free ones (machines with 268 and
+ * with 312 are known). What is too many is taken more coarsely: among them nothing would find room anyway. */
+bool efi_map_avoid_boot_services(const struct efi_map *map, struct memmap *memmap, struct error *error)
+{
+    for (uint64_t grain = PAGE_SIZE; grain < GIB; grain *= 8)
+        if (avoid_boot_services(map, memmap, grain, error))
+            return true;
+    return false;
 }
 
 /* The copy as it grows; with `to` NULL it is only measured. */

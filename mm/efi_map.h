@@ -50,7 +50,8 @@ void efi_map_get(const struct efi_map *map, unsigned index, struct efi_descripto
 must_check bool efi_map_reserve(const struct efi_map *map, struct memmap *memmap, struct error *error);
 
 /* Takes from `memmap` where boot services were: RAM, but firmware is known to use it still when the OS tells it of its
- * virtual addresses, so nothing is put there before. */
+ * virtual addresses, so nothing is put there before. Where these are too many pieces for memmap, what lies around and
+ * between them goes with them. Fails only if that doesn't help either. */
 must_check bool efi_map_avoid_boot_services(const struct efi_map *map, struct memmap *memmap, struct error *error);
 
 /* What a copy of a map has as reserved, whatever it was: page aligned, none overlaps another, an empty one hides

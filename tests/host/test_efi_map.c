@@ -80,6 +80,32 @@ static void firmware_keeps_its_own(void **state)
     assert_true(memmap_is(&memmap, (struct range){26 * PAGE_SIZE, 28 * PAGE_SIZE}, MEMORY_RAM));
 }
 
+/* More pieces of boot services between free ones than a memmap can hold, in any order: all of them are avoided, and
+ * what is far from them stays free. */
+static void many_pieces_of_boot_services(void **state)
+{
+    enum { PIECES = 2 * MEMMAP_MAX, FIRST = 0x100, PAGES_OF_RAM = 0x40000 };
+    static uint8_t bytes[PIECES * 48];
+    static struct efi_descriptor list[PIECES];
+    struct memmap memmap;
+    struct efi_map map;
+
+    (void)state;
+    for (unsigned step = 1; step < 4; step += 2) {
+        for (unsigned i = 0; i < PIECES; i++)
+            list[i] = pages(i % 3 ? EFI_BOOT_SERVICES_DATA : EFI_BOOT_SERVICES_CODE,
+                            FIRST + 2 * (i * step * 101 % PIECES), 1);
+        map = make(bytes, 48, list, PIECES);
+        memmap = (struct memmap){0};
+        assert_true(memmap_add(&memmap, (struct range){0, PAGES_OF_RAM * PAGE_SIZE}, MEMORY_RAM, &error));
+        assert_true(efi_map_avoid_boot_services(&map, &memmap, &error));
+        for (unsigned i = 0; i < PIECES; i++)
+            assert_true(
+                memmap_is(&memmap, (struct range){list[i].physical, list[i].physical + PAGE_SIZE}, MEMORY_RESERVED));
+        assert_true(memmap_is(&memmap, (struct range){0x1000 * PAGE_SIZE, PAGES_OF_RAM * PAGE_SIZE}, MEMORY_RAM));
+    }
+}
+
 static void run_time_attribute_counts(void **state)
 {
     struct efi_descriptor one = pages(EFI_LOADER_CODE, 1, 1);
@@ -221,9 +247,13 @@ static void a_copy_that_hides_nothing_is_the_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(check_takes_what_can_be_read),     cmocka_unit_test(firmware_keeps_its_own),
-        cmocka_unit_test(run_time_attribute_counts),        cmocka_unit_test(endless_descriptors_end),
-        cmocka_unit_test(copies_hide_exactly_these_ranges), cmocka_unit_test(a_copy_that_hides_nothing_is_the_same),
+        cmocka_unit_test(check_takes_what_can_be_read),
+        cmocka_unit_test(firmware_keeps_its_own),
+        cmocka_unit_test(many_pieces_of_boot_services),
+        cmocka_unit_test(run_time_attribute_counts),
+        cmocka_unit_test(endless_descriptors_end),
+        cmocka_unit_test(copies_hide_exactly_these_ranges),
+        cmocka_unit_test(a_copy_that_hides_nothing_is_the_same),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
