@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -56,9 +57,9 @@ def add_kernel(tree, version, initrd=None):
         (tree / "boot" / initrd).write_text("an initrd")
 
 
-def menu(tree):
+def menu(tree, *environment):
     """Run the real grub-mkconfig, which checks the syntax too: (grub.cfg, what it said)."""
-    done = sysroot.run(tree, "grub-mkconfig", "-o", "/boot/grub/grub.cfg")
+    done = sysroot.run(tree, "env", *environment, "grub-mkconfig", "-o", "/boot/grub/grub.cfg")
     assert done.returncode == 0, done.stderr
     return (tree / "boot/grub/grub.cfg").read_text(), done.stderr
 
@@ -167,6 +168,39 @@ def test_menu(system):
     assert len(commands(found["plinth-gnulinux-5.10-custom-advanced"], "module2")) == 1
     assert text.count("submenu 'Advanced options for Debian GNU/Linux (Plinth)'") == 1
     assert "Found linux image: /boot/vmlinuz-6.1.0-9-amd64 (Plinth)" in said
+
+
+def test_menu_has_the_order_of_grubs_own(system):
+    """Candidates, old copies, local versions: the newest kernel is the one that GRUB's own menu has first, and so on."""
+    versions = ["6.1.0-9-amd64", "6.1.0-10-amd64", "6.1.0-10-rt-amd64", "6.6.0-rc5", "6.6.0", "6.6.0.old", "6.5.0+", "6.5.0~rc1",
+                "6.5.0", "5.10.0-trunk-amd64", "5.10.0-1-amd64", "6.10.3"]
+    for version in versions:
+        add_kernel(system, version)
+    settings(system, "GRUB_DISABLE_RECOVERY=true")
+    text, _ = menu(system)
+    ours = [name.removeprefix("plinth-gnulinux-").removesuffix("-advanced") for name in entries(text) if name.endswith("-advanced")]
+    stock = re.findall(r"'gnulinux-([^']*)-advanced-", text)
+    assert ours == stock and sorted(ours) == sorted(versions)
+    assert "/boot/vmlinuz-6.10.3 " in commands(entries(text)["plinth-gnulinux-simple"], "module2")[0]
+
+
+def test_menu_with_a_newer_grub(system):
+    """GRUB 2.12's library has no version_find_latest, and a setting for recovery entries."""
+    library = Path("/usr/share/grub/grub-mkconfig_lib").read_text(encoding="utf-8")
+    newer, count = re.subn(r"^version_(find_latest|test_\w+) \(\)\n\{\n.*?^\}\n", "", library, flags=re.MULTILINE | re.DOTALL)
+    assert count == 3
+    (system / "newer").mkdir()
+    (system / "newer/grub-mkconfig_lib").write_text(newer, encoding="utf-8")
+    (system / "etc/grub.d/10_linux").unlink()  # this machine's, of 2.06
+    add_kernel(system, "6.9")
+    add_kernel(system, "6.10")
+    add_kernel(system, "6.11 of mine")
+    settings(system, 'export GRUB_CMDLINE_LINUX_RECOVERY="single nomodeset"')
+    found = entries(menu(system, "pkgdatadir=/newer")[0])
+    assert list(found) == ["plinth-gnulinux-simple"] + [f"plinth-gnulinux-{version}-{kind}" for version in ("6.10", "6.9")
+                                                        for kind in ("advanced", "recovery")]
+    assert commands(found["plinth-gnulinux-6.10-recovery"], "module2") == [
+        "module2 /boot/vmlinuz-6.10 root=/dev/sda1 ro single nomodeset always=1"]
 
 
 def test_menu_follows_the_settings(system):
