@@ -335,6 +335,36 @@ static void controls_come_in_pairs(void **state)
     assert_true(get(INDEX_GUEST_BNDCFGS) == 0x1001); /* as the machine's was */
 }
 
+/* Cores of two kinds, or with different microcode: what one of them lacks none is to use, and what one must have all
+ * have; in the VMCS too, as a control that a CPU doesn't have fails the entry. */
+static void controls_suit_every_cpu(void **state)
+{
+    const struct vmx before = vmx;
+    const uint64_t clear_bndcfgs = (uint64_t)EXIT_CLEAR_BNDCFGS << 32, xsaves = (uint64_t)SECONDARY_XSAVES << 32;
+    const uint32_t must = PRIMARY_MONITOR_TRAP_FLAG; /* any that Plinth doesn't ask for */
+    struct error error;
+
+    (void)state;
+    assert_true(virt_gives(VIRT_XSAVES) && virt_has_accessed_dirty() && virt_has_wait_for_sipi());
+    fake_current = 1;
+    *fake_msr(MSR_IA32_VMX_PROCBASED_CTLS2) &= ~xsaves;
+    *fake_msr(MSR_IA32_VMX_TRUE_EXIT_CTLS) &= ~clear_bndcfgs;
+    *fake_msr(MSR_IA32_VMX_TRUE_PROCBASED_CTLS) |= must;
+    *fake_msr(MSR_IA32_VMX_EPT_VPID_CAP) &= ~(uint64_t)EPT_ACCESSED_DIRTY_FLAGS;
+    *fake_msr(MSR_IA32_VMX_MISC) &= ~(uint64_t)MISC_WAIT_FOR_SIPI;
+    *fake_msr(MSR_IA32_VMX_CR4_FIXED1) &= ~CR4_PKE;
+    virt_examine_cpu();
+    fake_current = 0;
+    assert_true(vmcs_set_controls(&error));
+    assert_false(virt_gives(VIRT_XSAVES) || virt_has_accessed_dirty() || virt_has_wait_for_sipi());
+    assert_false(get(INDEX_SECONDARY_CONTROLS) & SECONDARY_XSAVES || get(INDEX_EXIT_CONTROLS) & EXIT_CLEAR_BNDCFGS);
+    assert_true(get(INDEX_PRIMARY_CONTROLS) & must && get(INDEX_SECONDARY_CONTROLS) & SECONDARY_EPT);
+    assert_true(vmx.capabilities.cr4_fixed1 == (before.capabilities.cr4_fixed1 & ~CR4_PKE));
+    assert_true(vmx.capabilities.misc == (before.capabilities.misc & ~(uint64_t)MISC_WAIT_FOR_SIPI));
+    assert_true(vmx.capabilities.basic == before.capabilities.basic);
+    vmx = before;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +387,7 @@ int main(void)
         cmocka_unit_test_setup(an_init_leaves_no_translation, rewind_cpu),
         cmocka_unit_test_setup(protection_keys_are_read_live, rewind_cpu),
         cmocka_unit_test_setup(controls_come_in_pairs, rewind_cpu),
+        cmocka_unit_test_setup(controls_suit_every_cpu, rewind_cpu),
     };
 
     return cmocka_run_group_tests(tests, boot, NULL);

@@ -36,7 +36,7 @@ _Static_assert(sizeof(struct vcpu) <= CPU_VMM_OFFSET - CPU_VCPU_OFFSET, "struct 
 
 /* What all CPUs share; written at boot. */
 struct vmx {
-    struct vmx_capabilities capabilities; /* read once */
+    struct vmx_capabilities capabilities; /* what all CPUs have */
     struct pool *pool;
     const struct ept *ept;
     uint8_t *msr_bitmap;

@@ -57,6 +57,7 @@ void virt_examine_cpu(void)
         vmx.capabilities = facts.capabilities;
         common = of_boot_cpu = set;
     }
+    capabilities_narrow(&vmx.capabilities, &facts.capabilities);
     __atomic_and_fetch(&common.found, set.found, __ATOMIC_ACQ_REL);
     __atomic_and_fetch(&common.known, set.known | of_boot_cpu.found, __ATOMIC_ACQ_REL);
 }
@@ -141,14 +142,15 @@ bool virt_init(struct pool *pool, const struct ept *ept, struct error *error)
     return true;
 }
 
-/* 24.2 "Format of the VMCS Region", 24.11.5 "VMXON Region": both begin with the revision identifier */
+/* 24.2 "Format of the VMCS Region", 24.11.5 "VMXON Region": both begin with the revision identifier, that of this CPU
+ */
 static uint64_t new_region(void)
 {
     uint32_t *region = pool_get(vmx.pool);
 
     if (!region)
         return 0;
-    *region = (uint32_t)vmx.capabilities.basic & 0x7fffffff;
+    *region = (uint32_t)rdmsr(MSR_IA32_VMX_BASIC) & 0x7fffffff;
     return pool_physical(vmx.pool, region);
 }
 

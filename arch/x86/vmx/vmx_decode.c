@@ -27,8 +27,6 @@ enum {
     EPT_LINEAR_FINAL = BIT(8)
 };
 
-enum { BASIC_TELLS_OF_STRINGS_BIT = 54 }; /* A.1 */
-
 static uint64_t guest_cr0(void)
 {
     uint64_t mask = vmread_natural(VMCS_CR0_MASK);
