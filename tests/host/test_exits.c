@@ -54,6 +54,16 @@ static void a_failed_entry_ends_in_a_report(void **state)
     assert_contains(fake_end_text(), "ENTRY_FAILURE_MACHINE_CHECK");
 }
 
+/* Row 52: with CR4.MCE clear the CPU would shut down, and so the machine be reset without a word. */
+static void root_mode_takes_machine_checks(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < FAKE_CPUS; i++)
+        assert_true(fake_cpus[i].cr4 & CR4_MCE && fake_cpus[i].vmcs[INDEX_HOST_CR4] & CR4_MCE);
+    assert_false(get(INDEX_GUEST_CR4) & CR4_MCE); /* that one is the guest's own */
+    assert_false(get(INDEX_CR4_MASK) & CR4_MCE);
+}
+
 /* The guest's answer to CPUID beside the machine's; `hidden` in the order EAX, EBX, ECX, EDX. */
 static void expect_hidden(uint32_t leaf, uint32_t subleaf, struct cpuid_result hidden)
 {
@@ -212,6 +222,7 @@ int main(void)
         cmocka_unit_test_setup(rip_wraps_as_the_mode_says, rewind_cpu),
         cmocka_unit_test_setup(every_reason_has_an_end, rewind_cpu),
         cmocka_unit_test_setup(a_failed_entry_ends_in_a_report, rewind_cpu),
+        cmocka_unit_test_setup(root_mode_takes_machine_checks, rewind_cpu),
         cmocka_unit_test_setup(cpuid_hides_what_plinth_keeps, rewind_cpu),
         cmocka_unit_test_setup(apx_state_is_refused, rewind_cpu),
         cmocka_unit_test_setup(an_invd_writes_back, rewind_cpu),

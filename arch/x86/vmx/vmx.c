@@ -162,7 +162,8 @@ static void enable_vmx(void)
     if (!(control & FEATURE_CONTROL_LOCK))
         wrmsr(MSR_IA32_FEATURE_CONTROL, control | FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX);
     write_cr0((read_cr0() | c->cr0_fixed0) & c->cr0_fixed1);
-    write_cr4((read_cr4() | CR4_VMXE | c->cr4_fixed0) & c->cr4_fixed1);
+    /* MCE: a machine check in root mode is a report, not the CPU's shutdown (6.15, "Interrupt 18"; 27.8) */
+    write_cr4((read_cr4() | CR4_VMXE | CR4_MCE | c->cr4_fixed0) & c->cr4_fixed1);
     if (cpuid(1, 0).ecx & CPUID_1_ECX_XSAVE)
         write_cr4(read_cr4() | CR4_OSXSAVE); /* for the guest's XSETBV */
 }
