@@ -39,6 +39,7 @@ struct fake_cpu {
     struct fake_translation tlb[FAKE_TLB];
     uint64_t vmcs[VMCS_FIELDS];
     bool written[VMCS_FIELDS]; /* since fake_exit() began */
+    uint64_t vmcs_active;      /* its address; 0: none */
     uint64_t cr0, cr2, cr3, cr4, dr6, xcr0;
     uint32_t pkru;
     uint64_t breakpoints;    /* for DR0 to DR3: 0 when they are */

@@ -94,12 +94,21 @@ bool vmxon(uint64_t physical)
 
 bool vmclear(uint64_t physical)
 {
+    if (me()->vmcs_active == physical)
+        me()->vmcs_active = 0;
     return physical;
 }
 
 bool vmptrld(uint64_t physical)
 {
+    me()->vmcs_active = physical;
     return physical;
+}
+
+void vmxoff(void)
+{
+    if (me()->vmcs_active)
+        defect("VMXOFF with an active VMCS", me()->vmcs_active);
 }
 
 bool fake_invept_broken;

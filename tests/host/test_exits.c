@@ -64,6 +64,20 @@ static void root_mode_takes_machine_checks(void **state)
     assert_false(get(INDEX_CR4_MASK) & CR4_MCE);
 }
 
+/* On the way to a native start, where the VMCS's memory becomes the guest's. */
+static void a_cpu_that_stops_keeps_no_vmcs(void **state)
+{
+    struct vcpu *vcpu = cpu_this()->vcpu;
+
+    (void)state;
+    assert_true(fake_cpus[0].vmcs_active == vcpu->vmcs_physical && fake_cpus[0].cr4 & CR4_VMXE);
+    virt_stop_cpu();
+    assert_true(!fake_cpus[0].vmcs_active && !(fake_cpus[0].cr4 & CR4_VMXE) && !cpu_this()->vcpu);
+    virt_stop_cpu(); /* it has left */
+    cpu_this()->vcpu = vcpu;
+    vcpu->vmcs_current = true;
+}
+
 /* The guest's answer to CPUID beside the machine's; `hidden` in the order EAX, EBX, ECX, EDX. */
 static void expect_hidden(uint32_t leaf, uint32_t subleaf, struct cpuid_result hidden)
 {
@@ -223,6 +237,7 @@ int main(void)
         cmocka_unit_test_setup(every_reason_has_an_end, rewind_cpu),
         cmocka_unit_test_setup(a_failed_entry_ends_in_a_report, rewind_cpu),
         cmocka_unit_test_setup(root_mode_takes_machine_checks, rewind_cpu),
+        cmocka_unit_test_setup(a_cpu_that_stops_keeps_no_vmcs, rewind_cpu),
         cmocka_unit_test_setup(cpuid_hides_what_plinth_keeps, rewind_cpu),
         cmocka_unit_test_setup(apx_state_is_refused, rewind_cpu),
         cmocka_unit_test_setup(an_invd_writes_back, rewind_cpu),

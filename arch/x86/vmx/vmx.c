@@ -196,9 +196,10 @@ void virt_stop_cpu(void)
 
     if (!cpu->vcpu)
         return;
-    cpu->vcpu->vmcs_current = false;
+    /* 24.11.1: only then does the CPU keep nothing of it that it might write back, into what is the guest's RAM soon */
+    cpu->vcpu->vmcs_current = !vmclear(cpu->vcpu->vmcs_physical);
     cpu->vcpu = NULL;
-    asm volatile("vmxoff" ::: "cc", "memory");
+    vmxoff();
     write_cr4(read_cr4() & ~CR4_VMXE);
 }
 

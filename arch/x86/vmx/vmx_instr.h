@@ -48,6 +48,12 @@ VMX_ADDRESS_INSTRUCTION(vmxon)
 VMX_ADDRESS_INSTRUCTION(vmclear)
 VMX_ADDRESS_INSTRUCTION(vmptrld)
 
+/* In VMX operation. */
+static inline void vmxoff(void)
+{
+    asm volatile("vmxoff" : : : "cc", "memory");
+}
+
 enum { INVEPT_SINGLE_CONTEXT = 1 };
 
 enum { INVVPID_SINGLE_CONTEXT = 1 };

@@ -11,6 +11,7 @@ void vmwrite_sure(uint64_t encoding, uint64_t value);
 must_check bool vmxon(uint64_t physical);
 must_check bool vmclear(uint64_t physical);
 must_check bool vmptrld(uint64_t physical);
+void vmxoff(void);
 
 enum { INVEPT_SINGLE_CONTEXT = 1 };
 void invept(uint64_t type, uint64_t pointer);
