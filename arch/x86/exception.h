@@ -15,7 +15,7 @@ struct exception_frame {
 /* Fills the IDT. Boot CPU, once, before the sealed pages become read-only. */
 void exception_init(void);
 
-/* LIDT on this CPU. Early: without IST, for the time before the first TSS. */
+/* LIDT on this CPU, with the IDT's own limit. Before the first TSS is loaded, NMI, #DF and #MC have no stack. */
 void exception_load_idt(void);
 
 /* From exception_entry.S, any CPU. */
@@ -30,7 +30,8 @@ must_check bool xsetbv_safe(uint32_t index, uint64_t value);
 
 /*
  * Takes interrupts that the local APIC holds pending, from vector 32 on and as far as its priorities let them through:
- * afterwards they are in service, and nothing else has come of them. Root mode, interrupts off before and after.
+ * afterwards they are in service, and nothing else has come of them. Root mode, interrupts off before and after; no VM
+ * exit since exception_load_idt(), as that would have taken the IDT's limit away.
  */
 void exception_take_interrupts(void);
 

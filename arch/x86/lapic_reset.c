@@ -54,6 +54,7 @@ static void end_what_is_in_service(bool x2apic)
  * vector comes once. Those below 32 would be taken for exceptions: their class is held off, and they stay. */
 static void end_what_is_pending(bool x2apic)
 {
+    exception_load_idt(); /* a VM exit has set its limit to FFFFH (27.5.2) */
     end_what_is_in_service(x2apic);
     set(x2apic, LAPIC_TPR, CLASS_OF_EXCEPTIONS);
     for (unsigned i = 0; i < VECTORS && any(x2apic, LAPIC_IRR, 1); i++) {

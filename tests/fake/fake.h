@@ -11,7 +11,7 @@
 struct ept;
 
 #define FAKE_FEATURE_CONTROL 0x16ff07 /* SGX, LMCE, VMX and SMX; locked */
-enum { FAKE_CPUS = 2, FAKE_MSRS = 96 };
+enum { FAKE_CPUS = 2, FAKE_MSRS = 96, FAKE_IDT_LIMIT_OF_EXIT = 0xffff };
 
 struct fake_msr {
     uint32_t index;
@@ -48,6 +48,7 @@ struct fake_cpu {
     struct fake_msr msrs[FAKE_MSRS];
     unsigned msr_count;
     struct fake_lapic lapic;
+    uint16_t idt_limit;
     bool nmi_pending; /* a kick is on its way */
     bool in_guest;
     bool deaf;  /* it takes no NMI */

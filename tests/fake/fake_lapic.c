@@ -166,11 +166,21 @@ bool lapic_send(uint32_t apic_id, uint32_t icr_low)
     return true;
 }
 
-/* 10.8.3: by classes; one that came in at a vector below 32 would be an exception of Plinth's. */
+void exception_load_idt(void)
+{
+    fake_cpus[fake_current].idt_limit = EXCEPTION_VECTORS * 16 - 1;
+}
+
+/* 10.8.3: by classes; one that came in at a vector below 32 would be an exception of Plinth's. And one for which the
+ * IDT seems to have a gate would go where what lies behind it says. */
 void exception_take_interrupts(void)
 {
     struct fake_lapic *lapic = mine();
 
+    if (fake_cpus[fake_current].idt_limit == FAKE_IDT_LIMIT_OF_EXIT) {
+        fprintf(stderr, "fake LAPIC: interrupts in root mode with the IDT's limit as an exit leaves it\n");
+        abort();
+    }
     for (int vector; (vector = highest(lapic, LAPIC_IRR)) >= 0;) {
         int in_service = highest(lapic, LAPIC_ISR), task = (int)(*at(lapic, LAPIC_TPR) & 0xff);
 

@@ -23,6 +23,7 @@ static void disturb(uint64_t mode)
 
     *fake_msr(MSR_IA32_APIC_BASE) = (*fake_msr(MSR_IA32_APIC_BASE) & ~x2apic) | mode;
     fake_lapic_power_up(lapic);
+    fake_cpus[fake_current].idt_limit = FAKE_IDT_LIMIT_OF_EXIT;
     *reg(LAPIC_ID) = fake_current << 24;
     *reg(LAPIC_SVR) = 0x1ef;
     *reg(LAPIC_TPR) = 0x50;
