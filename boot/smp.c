@@ -64,6 +64,14 @@ void smp_reset(const struct acpi_info *acpi)
     send_init_to_all(acpi, lapic_id());
 }
 
+/* One that came now would take what lies ready for the next: back to where it waits for a SIPI. */
+static void leave_out(uint32_t apic_id)
+{
+    (void)lapic_send(apic_id, ICR_INIT | ICR_ASSERT);
+    log_warning("cpu with APIC ID %u doesn't answer INIT-SIPI-SIPI: left out; check the firmware's CPU settings",
+                apic_id);
+}
+
 /* The next index goes to a CPU only when it has come, so indexes have no gaps. */
 static bool start_next(const struct smp_plan *plan, uint32_t apic_id, struct trampoline_parameters *parameters,
                        uint64_t page, struct error *error)
@@ -83,8 +91,7 @@ static bool start_next(const struct smp_plan *plan, uint32_t apic_id, struct tra
     if (start_one(cpu, page))
         cpu_count++;
     else
-        log_warning("cpu with APIC ID %u doesn't answer INIT-SIPI-SIPI: left out; check the firmware's CPU settings",
-                    apic_id);
+        leave_out(apic_id);
     return true;
 }
 

@@ -21,6 +21,7 @@ PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
 	boot/old_log.c \
 	boot/preflight.c \
 	boot/ram.c \
+	boot/smp.c \
 	arch/x86/acpi.c \
 	arch/x86/aml.c \
 	arch/x86/backtrace.c \
