@@ -33,13 +33,14 @@ void uart_init(struct uart *uart, uint16_t port, volatile uint8_t *registers)
     uart->present = answers(uart);
     if (!uart->present)
         return;
-    set(uart, UART_INTERRUPT_ENABLE, 0);
     set(uart, UART_LINE_CONTROL, LCR_DLAB);
     set(uart, UART_DATA, 1); /* divisor 1: 115200 baud */
     set(uart, UART_INTERRUPT_ENABLE, 0);
     set(uart, UART_LINE_CONTROL, LCR_8N1);
+    set(uart, UART_INTERRUPT_ENABLE, 0); /* only now, as who was here before may have left DLAB on */
     set(uart, UART_INTERRUPT_IDENT, FCR_ENABLE | FCR_CLEAR_RECEIVER | FCR_CLEAR_TRANSMITTER);
     set(uart, UART_MODEM_CONTROL, MCR_DTR | MCR_RTS);
+    uart->size = (get(uart, UART_INTERRUPT_IDENT) & IIR_FIFOS) == IIR_FIFOS ? UART16550_FIFO : 1;
 }
 
 static void keep(struct uart *uart, uint8_t status)
@@ -75,7 +76,7 @@ void uart_put(struct uart *uart, char character)
     if (!uart->room) {
         if (!wait_for(uart, LSR_THRE))
             return;
-        uart->room = UART16550_FIFO;
+        uart->room = uart->size;
     }
     uart->room--;
     uart->idle = false;
@@ -105,7 +106,7 @@ bool uart_look(struct uart *uart)
     uint8_t status = uart->present ? get(uart, UART_LINE_STATUS) : 0;
 
     if (status & LSR_THRE)
-        uart->room = UART16550_FIFO;
+        uart->room = uart->size;
     uart->idle = status & LSR_TEMT;
     uart->seen = status == 0xff ? 0 : status;
     return uart->kept_count || uart->seen & LSR_DATA_READY;

@@ -11,7 +11,8 @@ struct uart {
     volatile uint8_t *registers; /* NULL: they are at the port */
     bool present;
     bool keeps;   /* what comes in while it sends is kept for uart_get(); else it is somebody else's */
-    uint8_t room; /* characters that fit into the FIFO without looking again */
+    uint8_t size; /* characters that the transmitter holds: 1 in a UART without FIFOs, or whose FIFOs don't work */
+    uint8_t room; /* characters that fit without looking again */
     uint8_t seen; /* the LSR, when last looked at; 0: what it told has been used */
     bool idle;    /* all that was sent has left, when last looked at */
     struct {

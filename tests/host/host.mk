@@ -159,7 +159,10 @@ $(addprefix $(BUILD)/host/,$(FAKE_TESTS)): $(BUILD)/host/%: $(BUILD)/host/fake-a
 $(BUILD)/host/test_%: $(BUILD)/host/asan/tests/host/test_%.c.o $(BUILD)/host/libpure.a
 	$(HOSTCC) $(HOST_ASAN) -o $@ $^ $(HOST_LINK) -lcmocka -lpthread
 
-# It is the machine itself, for what has no other fake.
+# They are the machine themselves, for what has no other fake.
+$(BUILD)/host/test_serial: $(BUILD)/host/fake-asan/tests/host/test_serial.c.o $(call host_objects,fake-asan,arch/x86/serial.c arch/x86/uart.c) $(BUILD)/host/libpure.a
+	$(HOSTCC) $(HOST_ASAN) -o $@ $^ -lcmocka -lpthread
+
 $(BUILD)/host/tsan_serial: $(BUILD)/host/fake-tsan/tests/host/tsan_serial.c.o $(call host_objects,fake-tsan,arch/x86/serial.c arch/x86/uart.c) $(BUILD)/host/libpure-tsan.a
 	$(HOSTCC) $(HOST_TSAN) -o $@ $^ -lcmocka -lpthread
 
