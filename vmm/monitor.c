@@ -320,10 +320,14 @@ void monitor_converse(void)
 
 void monitor_poll(void)
 {
+    bool busy;
+
     if (!monitor_step_is_on()) { /* else it is this CPU's, which goes on after the next slow work */
         take_all_input();
         guest_watch_poll();
         monitor_converse();
     }
-    vcpu_poll_in(is_busy() ? BUSY_US : IDLE_US);
+    busy = is_busy();
+    vcpu_keep_awake(busy);
+    vcpu_poll_in(busy ? BUSY_US : IDLE_US);
 }

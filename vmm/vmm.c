@@ -94,6 +94,8 @@ static enum exit_action dispatch(struct guest_regs *regs, const struct vm_exit *
     case VM_EXIT_POLL:
         monitor_poll();
         return ACTION_RESUME;
+    case VM_EXIT_WAIT:
+        return ACTION_NEXT;
     case VM_EXIT_STEPPED:
         memory_stepped(purpose);
         return ACTION_RESUME;

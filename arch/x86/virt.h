@@ -32,6 +32,7 @@ enum vm_exit_kind {
     VM_EXIT_EXCEPTION,
     VM_EXIT_PORT,
     VM_EXIT_POLL,    /* the time given to vcpu_poll_in() is over */
+    VM_EXIT_WAIT,    /* MWAIT, because of vcpu_keep_awake() */
     VM_EXIT_STEPPED, /* the one instruction of vcpu_step_begin() was executed */
     VM_EXIT_INIT,
     VM_EXIT_STARTUP,
@@ -130,6 +131,8 @@ void vcpu_set_port_intercepts(void);
 bool virt_can_poll(void);
 /* VM_EXIT_POLL comes after so much of the guest's time; once, so the handler asks again. Only if virt_can_poll(). */
 void vcpu_poll_in(uint32_t microseconds);
+/* This CPU's guest can't sleep by MWAIT, where its time might not be counted: VM_EXIT_WAIT comes instead. Or it can. */
+void vcpu_keep_awake(bool awake);
 
 /* The table that this CPU's vCPU walks: the shared one's pointer, or a view's. */
 void vcpu_set_ept(uint64_t pointer);

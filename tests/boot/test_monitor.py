@@ -257,6 +257,26 @@ def test_another_cpu_is_stepped(hung):
     assert second > first, "it doesn't go on"
 
 
+def test_sleeping_guest_is_kept_awake(directory):
+    """While somebody types the guest doesn't sleep by MWAIT, where the timer may stand still; before and a minute after that it does."""
+    config = Config(directory=directory, cpus=1, memory=128, ignore_bad_msrs=False, com2=True)
+    with harness.start(machines.guest_on_plinth("test=doze", "console=com2,own"), config) as machine:
+        monitor = Monitor(machine)
+        assert machine.wait(60, r"= doze: turns at \S+\n"), harness.tail(machine)
+        turns = number(machine.text, r"doze: turns at (\S+)")
+
+        def count():
+            found = re.search(r"^MWAIT +(\d+)", monitor.ask("info exits"), re.MULTILINE)
+            return int(found[1]) if found else 0
+
+        assert count() < count()
+        first, second = (number(monitor.ask(f"x {turns:x}"), rf"^{turns:016x}: (\S+)") for _ in range(2))
+        assert second > first, "it doesn't come behind its MWAIT"
+        monitor.ask("stop")
+        registers = monitor.ask("regs")
+        assert ", active, " in registers and "error" not in monitor.ask("step 20")
+
+
 def trace_is_switched(monitor):
     """`trace off` and `trace on` of a guest that goes on making exits, of which only CPUID was asked for."""
 

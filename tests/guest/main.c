@@ -47,6 +47,7 @@ static const struct test tests[] = {
     {"triple", test_triple, true},
     {"hang", test_hang, true},
     {"steps", test_steps, true},
+    {"doze", test_doze, true},
     {"uart", test_uart, true},
     {"strings", test_strings, true},
     {"chatter", test_chatter, true},

@@ -73,6 +73,22 @@ void test_steps(void)
                  : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "cc", "memory");
 }
 
+/* It sleeps, as an idle system does, with interrupts off: what ends that comes from outside. */
+void test_doze(void)
+{
+    static uint64_t line;
+
+    if (!(cpuid(1, 0).ecx & 1u << 3))
+        skip("MWAIT");
+    asm volatile("cli");
+    observe("turns at %lx", (uint64_t)&hang.turns);
+    for (;;) {
+        asm volatile("monitor" : : "a"(&line), "c"(0), "d"(0));
+        asm volatile("mwait" : : "a"(0), "c"(0) : "memory");
+        hang.turns++;
+    }
+}
+
 void test_hang(void)
 {
     hang.random = rdtsc() * 0x9e3779b97f4a7c15;

@@ -74,6 +74,7 @@ void test_shortage(void);
 void test_triple(void);
 void test_hang(void);
 void test_steps(void);
+void test_doze(void);
 void test_uart(void);
 void test_strings(void);
 void test_chatter(void);

@@ -39,7 +39,23 @@ static void every_reason_has_an_end(void **state)
         else
             assert_contains(fake_end_text(), "VM exit \"");
     }
-    assert_int_equal(crashed, 0x10000 - 36);
+    assert_int_equal(crashed, 0x10000 - 37);
+}
+
+/* Which a CPU may be told not to do; MWAIT may end for no reason. */
+static void a_guest_is_kept_awake(void **state)
+{
+    const uint64_t before = get(INDEX_PRIMARY_CONTROLS), rip = get(INDEX_GUEST_RIP);
+
+    (void)state;
+    assert_false(before & PRIMARY_MWAIT_EXITING);
+    vcpu_keep_awake(true);
+    assert_int_equal(get(INDEX_PRIMARY_CONTROLS), before | PRIMARY_MWAIT_EXITING);
+    set(INDEX_EXIT_INSTRUCTION_LENGTH, 3);
+    exit_with(EXIT_MWAIT, 0);
+    assert_int_equal(get(INDEX_GUEST_RIP), rip + 3);
+    vcpu_keep_awake(false);
+    assert_int_equal(get(INDEX_PRIMARY_CONTROLS), before);
 }
 
 static void a_failed_entry_ends_in_a_report(void **state)
@@ -235,6 +251,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(rip_wraps_as_the_mode_says, rewind_cpu),
         cmocka_unit_test_setup(every_reason_has_an_end, rewind_cpu),
+        cmocka_unit_test_setup(a_guest_is_kept_awake, rewind_cpu),
         cmocka_unit_test_setup(a_failed_entry_ends_in_a_report, rewind_cpu),
         cmocka_unit_test_setup(root_mode_takes_machine_checks, rewind_cpu),
         cmocka_unit_test_setup(a_cpu_that_stops_keeps_no_vmcs, rewind_cpu),

@@ -167,6 +167,8 @@ static enum vm_exit_kind plain_kind(enum exit_reason reason)
         return VM_EXIT_CPUID;
     case EXIT_PREEMPTION_TIMER:
         return VM_EXIT_POLL;
+    case EXIT_MWAIT:
+        return VM_EXIT_WAIT;
     case EXIT_INVD:
         return VM_EXIT_INVD;
     case EXIT_VMCALL:
@@ -218,7 +220,6 @@ static enum vm_exit_kind plain_kind(enum exit_reason reason)
     case EXIT_MOV_DR:
     case EXIT_ENTRY_FAILURE_GUEST_STATE:
     case EXIT_ENTRY_FAILURE_MSR_LOADING:
-    case EXIT_MWAIT:
     case EXIT_MONITOR_TRAP_FLAG:
     case EXIT_MONITOR:
     case EXIT_PAUSE:
