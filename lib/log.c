@@ -10,15 +10,32 @@ enum { LOCK_SPINS_MAX = 1000000 };
 static struct log_ring ring aligned(4096);
 static enum log_level console_level = LOG_INFO;
 static bool locked;
+static uint32_t progress;
 
-/* False if another CPU held the lock all the time: it may have died with it, and this line may tell why. */
+void log_made_progress(void)
+{
+    __atomic_store_n(&progress, progress + 1, __ATOMIC_RELAXED);
+}
+
+bool log_goes_on(struct log_wait *wait)
+{
+    uint32_t now = __atomic_load_n(&progress, __ATOMIC_RELAXED);
+
+    wait->spins = now == wait->progress ? wait->spins + 1 : 0;
+    wait->progress = now;
+    return wait->spins < LOCK_SPINS_MAX;
+}
+
+/* False if the CPU that holds the lock may have died with it; this line may tell why. */
 static bool lock(void)
 {
-    for (unsigned spins = 0; spins < LOCK_SPINS_MAX; spins++) {
+    struct log_wait wait = {0, 0};
+
+    do {
         if (!__atomic_exchange_n(&locked, true, __ATOMIC_ACQUIRE))
             return true;
         __builtin_ia32_pause();
-    }
+    } while (log_goes_on(&wait));
     return false;
 }
 

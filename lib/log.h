@@ -33,5 +33,15 @@ size_t log_copy(char *buffer, size_t size);
 struct log_ring;
 struct log_ring *log_ring(void);
 
+/* For who waits for a lock under which lines are written, begun with zeros, once a spin: false when its holder has got
+ * nothing out for long, and may have died. A line of 100 characters takes 9 ms at 115200 baud, so time alone says
+ * nothing. */
+struct log_wait {
+    uint32_t spins, progress;
+};
+bool log_goes_on(struct log_wait *wait);
+/* By a console, for each byte that it got out. */
+void log_made_progress(void);
+
 /* Given by the program that links lib: writes to every console that takes this level. Bounded in time. */
 void console_write(enum log_level level, const char *text, size_t length);

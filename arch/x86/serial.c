@@ -12,36 +12,28 @@
 
 #include "arch/x86/clock.h"
 #include "arch/x86/instr.h"
+#include "lib/log.h"
 #include "lib/string.h"
 
-enum { LOCK_SPINS_MAX = 1000000, TICK_MS = 40, BYTES_AT_ONCE_MAX = 64 };
+enum { TICK_MS = 40, BYTES_AT_ONCE_MAX = 64 };
 
 static struct uart uart;
 static enum console_owner owner;
 static struct serial_mux mux;
 static uint8_t enabled; /* the real IER */
 static bool locked;
-static uint32_t emitted; /* bytes, by who has the lock: it lives */
 static uint64_t next_tick;
 
-/*
- * False if another CPU has held the lock for long and got nothing done: it may have died with it, and what comes now
- * may tell why. At 115200 baud 4 KiB take a third of a second, so time alone says nothing.
- */
+/* False if the CPU that holds it may have died with it, and what comes now may tell why. */
 static bool lock(void)
 {
-    uint32_t seen = __atomic_load_n(&emitted, __ATOMIC_RELAXED);
+    struct log_wait wait = {0, 0};
 
-    for (unsigned spins = 0; spins < LOCK_SPINS_MAX; spins++) {
-        uint32_t last = seen;
-
+    do {
         if (!__atomic_exchange_n(&locked, true, __ATOMIC_ACQUIRE))
             return true;
         cpu_pause();
-        seen = __atomic_load_n(&emitted, __ATOMIC_RELAXED);
-        if (seen != last)
-            spins = 0;
-    }
+    } while (log_goes_on(&wait));
     return false;
 }
 
@@ -54,7 +46,7 @@ static void unlock(bool have_lock)
 void mux_emit(char byte)
 {
     uart_put(&uart, byte);
-    __atomic_store_n(&emitted, emitted + 1, __ATOMIC_RELAXED);
+    log_made_progress();
 }
 
 bool mux_can_emit(void)

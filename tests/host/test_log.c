@@ -1,6 +1,9 @@
 /* lib/log.c: what reaches the console, what stays in the ring, and that a dead lock holder silences nobody. */
 #include "tests/host/support.h"
 
+#include <pthread.h>
+#include <unistd.h>
+
 #include "lib/log.h"
 
 enum { RING_TEXT = 64 * 1024 - 12, COPY_MAX = 128 * 1024 };
@@ -126,6 +129,35 @@ static void held_lock_delays_only(void **state)
     assert_ring_ends("outer\nerror: from within\nafter\n");
 }
 
+static pthread_t other;
+
+static void *log_elsewhere(void *unused)
+{
+    log_info("from elsewhere");
+    return unused;
+}
+
+/* Some hundred milliseconds for a line, as at 115200 baud behind others that wait. */
+static void write_slowly(void)
+{
+    console_hook = NULL;
+    assert_int_equal(pthread_create(&other, NULL, log_elsewhere, NULL), 0);
+    for (unsigned i = 0; i < 4000; i++) {
+        usleep(100);
+        log_made_progress();
+    }
+}
+
+static void slow_console_is_waited_for(void **state)
+{
+    (void)state;
+    console_hook = write_slowly;
+    log_info("slowly");
+    pthread_join(other, NULL);
+    assert_string_equal(console_text(), "slowly\nfrom elsewhere\n");
+    assert_ring_ends("slowly\nfrom elsewhere\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +167,7 @@ int main(void)
         cmocka_unit_test_setup(empty_line_is_a_line, setup),
         cmocka_unit_test_setup(ring_keeps_the_newest, setup),
         cmocka_unit_test_setup(held_lock_delays_only, setup),
+        cmocka_unit_test_setup(slow_console_is_waited_for, setup),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
