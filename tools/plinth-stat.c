@@ -315,6 +315,12 @@ static bool parse_option(int letter)
     return false;
 }
 
+static bool refuse(const char *what, const char *why)
+{
+    fprintf(stderr, "plinth-stat: %s: %s\n", what, why);
+    return false;
+}
+
 static bool parse_command_line(int argc, char **argv)
 {
     static const struct option long_options[] = {
@@ -327,8 +333,12 @@ static bool parse_command_line(int argc, char **argv)
 
     while ((letter = getopt_long(argc, argv, "", long_options, NULL)) != -1)
         if (!parse_option(letter))
-            return false;
-    return optind == argc && !(options.once && (options.raw || options.live)) && !(options.raw && options.live);
+            return letter != '?' && refuse(optarg, "not possible here"); /* else getopt_long() has told of it */
+    if (optind < argc)
+        return refuse(argv[optind], "a word too many");
+    if (options.once + options.raw + options.live > 1)
+        return refuse("--once, --raw, and --interval or --count", "only one of them is possible");
+    return true;
 }
 
 /* True: there is something to be shown. Else it has said why not. */

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from core import dump, elf, paging
+from lab import initramfs
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 NOISE = ("\x00\xff\x1b[K garbage", "", "plinth> dump", "dump: ", "bucket: cpu=", "trace: cpu", "exit: cpu=all reason", "a" * 5000)
@@ -23,6 +24,21 @@ def tool(name, *words, log=None, status=0):
     done = subprocess.run([TOOLS / name, *map(str, words)], input=log, capture_output=True, text=True, errors="replace", check=False)
     assert done.returncode == status, done.stderr
     return done.stdout, done.stderr
+
+
+# ---- plinth-stat ----
+
+
+def test_wrong_words_are_named():
+    """What can't be is told of before the usage."""
+    program = initramfs.compile_static(TOOLS / "plinth-stat.c")
+    for words, error in (("--sort size", "size: not possible here"), ("--interval 0", "0: not possible here"), ("--cpu x", "x: not possible here"),
+                         ("--once now", "now: a word too many"), ("--raw --once", "--once, --raw, and --interval or --count: only one"),
+                         ("--count 3 --raw", "only one of them"), ("--frob", "'--frob'")):
+        done = subprocess.run([program, *words.split()], capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and not done.stdout, words
+        first, second = done.stderr.split("\n")[:2]
+        assert "plinth-stat: " in first and error in first and second.startswith("usage: plinth-stat "), done.stderr
 
 
 # ---- plinth-histogram ----
