@@ -101,6 +101,23 @@ def test_install_elsewhere(directory):
     assert set(files(directory / "tree")) == names
 
 
+def test_menu_of_another_folder(directory):
+    """With another bootdir the generator looks there for Plinth and the kernels, and nowhere else."""
+    tree = sysroot.make(directory / "tree")
+    make("install", f"DESTDIR={tree}", "bootdir=/efi-2/boot")
+    settings(tree)
+    add_kernel(tree, "6.1")
+    for name in ("vmlinuz-5.9", "vmlinuz-5.10"):
+        shutil.copy(GUEST, tree / "efi-2/boot" / name)
+    (tree / "efi-2/boot/initrd.img-5.10").write_text("an initrd")
+    text, _ = menu(tree)
+    simple = entries(text)["plinth-gnulinux-simple"]
+    assert commands(simple, "multiboot2") == ["multiboot2 /efi-2/boot/plinth.elf"]
+    assert commands(simple, "module2") == ["module2 /efi-2/boot/vmlinuz-5.10 root=/dev/sda1 ro always=1 quiet",
+                                           "module2 --nounzip /efi-2/boot/initrd.img-5.10"]
+    assert "plinth-gnulinux-5.9-advanced" in text and "plinth-gnulinux-6.1" not in text
+
+
 def test_changed_settings_stay(directory):
     """What the user wrote into plinth.cfg is neither overwritten nor removed."""
     tree = directory / "tree"
