@@ -60,4 +60,4 @@ def test_no_screen(directory):
         assert machine.wait(SECONDS, r"^/ # "), harness.tail(machine)
         text = machine.text
     assert re.search(cases.BOOT_LINES[0], text, re.MULTILINE)
-    assert "efi: EFI v" in text and "efifb" not in text
+    assert "efi: EFI v" in text and "efifb" not in text and "Console: colour dummy device" in text
