@@ -18,7 +18,7 @@ enum row {
 static const struct property rows[ROWS] = {
     [ROW_CPUS_LISTED] = {true, "CPUs listed by ACPI", "ACPI's MADT lists no CPU", "update the firmware"},
     [ROW_CPUS_ANSWER] = {false, "all CPUs answer", "a CPU that ACPI lists doesn't answer INIT-SIPI-SIPI",
-                         "check the firmware's CPU settings; the guest can't use it"},
+                         "check the firmware's CPU settings; if the guest can start it, it runs outside of Plinth"},
     [ROW_UEFI_MAP] = {false, "memory map of the firmware", "UEFI's memory map can't be read",
                       "update the firmware; the guest is started as on a BIOS machine, without efivars"},
     [ROW_MTRRS] = {false, "MTRRs", "the CPU has no MTRRs", "nothing to do: all memory counts as write-back"},
