@@ -30,7 +30,7 @@ enum exit_action vmm_xsetbv(const struct guest_regs *regs)
 enum exit_action triple_fault_exit(void)
 {
     if (options.on_crash != ON_CRASH_RESET)
-        return ACTION_CRASH;
+        crash("triple fault in the guest, at which the machine would reset");
     reset_with_report("triple fault in the guest");
 }
 

@@ -369,7 +369,7 @@ static bool is_reset(void)
 static bool is_skipped(uint32_t reason)
 {
     return reason == EXIT_CPUID || reason == EXIT_RDMSR || reason == EXIT_WRMSR || reason == EXIT_XSETBV ||
-           reason == EXIT_INVD || reason == EXIT_IO_INSTRUCTION;
+           reason == EXIT_INVD || reason == EXIT_IO_INSTRUCTION || reason == EXIT_MWAIT;
 }
 
 /* INS and OUTS with REP are executed again until RCX is 0. */
@@ -529,6 +529,7 @@ static bool may_crash(const struct before *before)
         return false;
     case EXIT_EPT_VIOLATION:
     case EXIT_PREEMPTION_TIMER:
+    case EXIT_MWAIT:
         return false;
     case EXIT_MONITOR_TRAP_FLAG:
         return !before->stepping;
