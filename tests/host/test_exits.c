@@ -148,6 +148,23 @@ static void apx_state_is_refused(void **state)
     assert_true(fake_cpus[0].xcr0 == 7 && get(INDEX_ENTRY_INTERRUPTION_INFO) == 0x80000b0d);
 }
 
+/* 26.7.6: an NMI that comes in the shadow of an STI waits; a CPU that opens the window there all the same takes it. */
+static void an_nmi_window_in_the_shadow_of_sti_is_used(void **state)
+{
+    const uint64_t nmi = 0x80000202;
+
+    (void)state;
+    set(INDEX_GUEST_RFLAGS, 0x202);
+    set(INDEX_GUEST_INTERRUPTIBILITY, BLOCKING_BY_STI);
+    set(INDEX_EXIT_INTERRUPTION_INFO, nmi);
+    exit_with(EXIT_EXCEPTION_OR_NMI, 0);
+    assert_true(get(INDEX_PRIMARY_CONTROLS) & PRIMARY_NMI_WINDOW_EXITING);
+    assert_false(get(INDEX_ENTRY_INTERRUPTION_INFO) & INTERRUPTION_VALID);
+    exit_with(EXIT_NMI_WINDOW, 0);
+    assert_false(get(INDEX_PRIMARY_CONTROLS) & PRIMARY_NMI_WINDOW_EXITING);
+    assert_true(get(INDEX_ENTRY_INTERRUPTION_INFO) == nmi);
+}
+
 /* Row 3: the caches hold lines of Plinth's too. */
 static void an_invd_writes_back(void **state)
 {
@@ -257,6 +274,7 @@ int main(void)
         cmocka_unit_test_setup(a_cpu_that_stops_keeps_no_vmcs, rewind_cpu),
         cmocka_unit_test_setup(cpuid_hides_what_plinth_keeps, rewind_cpu),
         cmocka_unit_test_setup(apx_state_is_refused, rewind_cpu),
+        cmocka_unit_test_setup(an_nmi_window_in_the_shadow_of_sti_is_used, rewind_cpu),
         cmocka_unit_test_setup(an_invd_writes_back, rewind_cpu),
         cmocka_unit_test_setup(a_task_switch_is_watched, rewind_cpu),
         cmocka_unit_test_setup(a_task_switch_that_writes_is_watched, rewind_cpu),

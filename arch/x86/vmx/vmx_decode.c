@@ -125,9 +125,15 @@ static void decode_task_switch(struct vm_exit *out)
         out->task.error = vmread32(VMCS_IDT_VECTORING_ERROR_CODE);
 }
 
+/* 26.7.6: on some CPUs the window is open under blocking by STI too. They take an NMI there, which ends that blocking;
+ * who waited for the end of it would come back here before the guest's next instruction, again and again. */
 static void decode_nmi_window(struct vm_exit *out)
 {
+    uint32_t blocking = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
+
     out->kind = VM_EXIT_NMI_WINDOW;
+    if (unlikely(blocking & BLOCKING_BY_STI))
+        vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(uint32_t)BLOCKING_BY_STI);
     vmwrite32(VMCS_PRIMARY_CONTROLS, vmread32(VMCS_PRIMARY_CONTROLS) & ~(uint32_t)PRIMARY_NMI_WINDOW_EXITING);
 }
 
