@@ -50,7 +50,7 @@ static const struct cpuid_rule rules[] = {
     {0x80000001, ANY, EDX, BIT(27), VIRT_RDTSCP, "RDTSCP: the CPU can't let a guest have it"},
 };
 
-enum { LEAF_FEATURES = 1, LEAF_STRUCTURED = 7 };
+enum { LEAF_FEATURES = 1, LEAF_STRUCTURED = 7, LEAF_KEY_LOCKER = 0x19 };
 enum {
     HYPERVISOR_FIRST = 0x40000000,
     HYPERVISOR_INFO = 0x40000001,
@@ -87,7 +87,7 @@ void cpuid_init(void)
 {
     highest_basic = cpuid(0, 0).eax;
     highest_extended = cpuid(EXTENDED_FIRST, 0).eax;
-    vmm_special_leaves = BIT(LEAF_FEATURES) | BIT(LEAF_STRUCTURED);
+    vmm_special_leaves = BIT(LEAF_FEATURES) | BIT(LEAF_STRUCTURED) | BIT(LEAF_KEY_LOCKER);
     if (highest_basic < 63)
         vmm_special_leaves |= ~(uint64_t)0 << (highest_basic + 1);
     for (unsigned i = 0; i < ARRAY_SIZE(rules); i++) {
@@ -129,6 +129,18 @@ static void apply_rules(uint32_t leaf, uint32_t subleaf, struct cpuid_result *r)
     }
 }
 
+/* AESKLE (EBX bit 0) follows CR4.KL, but not alone: the CPU knows what else must be. */
+static struct cpuid_result key_locker(uint32_t subleaf)
+{
+    uint64_t cr4 = read_cr4();
+    struct cpuid_result r;
+
+    write_cr4(cr4 | CR4_KL);
+    r = cpuid(LEAF_KEY_LOCKER, subleaf);
+    write_cr4(cr4);
+    return r;
+}
+
 /* Bits that show the guest's CR4, or its mode, where CPUID has just shown Plinth's. */
 static void mirror_state(uint32_t leaf, uint32_t subleaf, struct cpuid_result *r)
 {
@@ -141,6 +153,8 @@ static void mirror_state(uint32_t leaf, uint32_t subleaf, struct cpuid_result *r
         r->ecx &= ~(uint32_t)STRUCTURED_ECX_OSPKE;
         if (vcpu_cr4() & CR4_PKE)
             r->ecx |= STRUCTURED_ECX_OSPKE;
+    } else if (leaf == LEAF_KEY_LOCKER && vcpu_cr4() & CR4_KL) {
+        *r = key_locker(subleaf);
     } else if (leaf == EXTENDED_FIRST + 1 && !vcpu_is_64bit()) {
         r->edx &= ~(uint32_t)EXTENDED_EDX_SYSCALL; /* SDM vol. 2, CPUID: only there in 64-bit mode */
     }

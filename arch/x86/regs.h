@@ -23,6 +23,7 @@
 #define CR4_SMXE    BIT(14)
 #define CR4_PCIDE   BIT(17)
 #define CR4_OSXSAVE BIT(18)
+#define CR4_KL      BIT(19)
 #define CR4_SMEP    BIT(20)
 #define CR4_SMAP    BIT(21)
 #define CR4_PKE     BIT(22)

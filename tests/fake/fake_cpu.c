@@ -227,7 +227,7 @@ struct cpuid_result cpuid(uint32_t leaf, uint32_t subleaf)
 {
     switch (leaf) {
     case 0:
-        return (struct cpuid_result){0x16, 0x756e6547, 0x6c65746e, 0x49656e69};
+        return (struct cpuid_result){0x29, 0x756e6547, 0x6c65746e, 0x49656e69};
     case 1:
         return (struct cpuid_result){0x50654, fake_current << 24, 0x77fafbff, 0xbfebfbff};
     case 6: /* a feedback table of two pages */
@@ -242,6 +242,8 @@ struct cpuid_result cpuid(uint32_t leaf, uint32_t subleaf)
         return (struct cpuid_result){0x80000008, 0, 0, 0};
     case 0xd:
         return (struct cpuid_result){~0u, 0, ~0u, 0};
+    case 0x19:
+        return (struct cpuid_result){0x3, me()->cr4 & CR4_KL ? 0x15 : 0x14, 0x3, 0};
     case 0x80000001:
         return (struct cpuid_result){0, 0, 0x121, 0x2c100800};
     case 0x80000008:

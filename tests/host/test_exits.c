@@ -128,7 +128,7 @@ static void cpuid_hides_what_plinth_keeps(void **state)
     expect_hidden(0xd, 0, (struct cpuid_result){apx_state, 0, 0, 0});
     expect_hidden(0xd, 2, (struct cpuid_result){0, 0, 0, 0});
     expect_hidden(0xd, 19, (struct cpuid_result){~0u, ~0u, ~0u, 0});
-    expect_hidden(0x29, 0, (struct cpuid_result){0, ~0u, 0, 0});
+    expect_hidden(0x29, 1, (struct cpuid_result){0, ~0u, 0, 0});
     expect_hidden(0xd, 1, (struct cpuid_result){0, 0, xss_pt, 0});
     expect_hidden(0x14, 0, (struct cpuid_result){~0u, ~0u, ~0u, ~0u});
     expect_hidden(0x80000001, 0, (struct cpuid_result){0, 0, 0, rdtscp | syscall});

@@ -248,6 +248,22 @@ static void syscall_is_promised_in_64_bit_mode_only(void **state)
     assert_true(cpu_this()->frame->rdx & syscall);
 }
 
+/* Key Locker's instructions are there when CPUID.19H:EBX bit 0 says so, which it does by the guest's CR4, not Plinth's.
+ */
+static void key_locker_is_shown_by_the_guests_cr4(void **state)
+{
+    uint64_t host = fake_cpus[0].cr4;
+
+    (void)state;
+    assert_int_equal(ask_cpuid(0x19, 0).ebx, 0x14);
+    set(INDEX_GUEST_CR4, get(INDEX_GUEST_CR4) | CR4_KL);
+    set(INDEX_EXIT_REASON, EXIT_CPUID);
+    cpu_this()->frame->rax = 0x19;
+    assert_int_equal(fake_exit(), FAKE_RETURNED);
+    assert_int_equal(cpu_this()->frame->rbx, 0x15);
+    assert_true(fake_cpus[0].cr4 == host);
+}
+
 /* CR0.NE is Plinth's; whether the guest's view of it changes depends on whether the CPU would load the rest. */
 static void a_refused_cr0_changes_nothing(void **state)
 {
@@ -382,6 +398,7 @@ int main(void)
         cmocka_unit_test_setup(fred_is_hidden, rewind_cpu),
         cmocka_unit_test_setup(what_would_be_undefined_is_not_promised, rewind_cpu),
         cmocka_unit_test_setup(syscall_is_promised_in_64_bit_mode_only, rewind_cpu),
+        cmocka_unit_test_setup(key_locker_is_shown_by_the_guests_cr4, rewind_cpu),
         cmocka_unit_test_setup(a_refused_cr0_changes_nothing, rewind_cpu),
         cmocka_unit_test_setup(a_refused_pdpte_refuses_cr0, rewind_cpu),
         cmocka_unit_test_setup(an_init_leaves_no_translation, rewind_cpu),
