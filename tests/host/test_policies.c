@@ -275,6 +275,7 @@ static void a_refused_cr0_changes_nothing(void **state)
         rewind_cpu(state);
         set(INDEX_CR0_SHADOW, pe);
         set(INDEX_GUEST_EFER, EFER_LME | EFER_LMA);
+        set(INDEX_GUEST_CS_ACCESS_RIGHTS, 0xa09b);
         set(INDEX_ENTRY_CONTROLS, get(INDEX_ENTRY_CONTROLS) | ENTRY_IA32E_MODE_GUEST);
         set(INDEX_GUEST_CR0, get(INDEX_GUEST_CR0) | pg);
         set(INDEX_GUEST_CR4, get(INDEX_GUEST_CR4) | CR4_PAE);

@@ -67,7 +67,8 @@ static void every_reason(void **state)
     assert_int_equal(decode(~0u, 0).kind, VM_EXIT_ENTRY_FAILED);
 }
 
-/* Table 27-3. MOV to CR0 from RAX, RSP and R15; registers are 64 bits wide in long mode only. */
+/* Table 27-3. MOV to CR0 from RAX, RSP and R15; registers are 64 bits wide in 64-bit mode only:
+ * in compatibility mode they have upper halves too, which don't count. */
 static void mov_to_cr(void **state)
 {
     struct vm_exit exit;
@@ -77,6 +78,7 @@ static void mov_to_cr(void **state)
     regs.r15 = UINT64_C(0x2000000c0002020);
     *fake_field(INDEX_GUEST_RSP) = 0x70;
     *fake_field(INDEX_GUEST_EFER) = EFER_LMA;
+    *fake_field(INDEX_GUEST_CS_ACCESS_RIGHTS) = 0xa09b;
     exit = decode(EXIT_CR_ACCESS, 0x000);
     assert_int_equal(exit.cr.number, 0);
     assert_true(exit.cr.value == UINT64_C(0x180000031));
@@ -84,6 +86,8 @@ static void mov_to_cr(void **state)
     exit = decode(EXIT_CR_ACCESS, 0xf04);
     assert_int_equal(exit.cr.number, 4);
     assert_true(exit.cr.value == UINT64_C(0x2000000c0002020));
+    *fake_field(INDEX_GUEST_CS_ACCESS_RIGHTS) = 0xc09b;
+    assert_true(decode(EXIT_CR_ACCESS, 0x000).cr.value == 0x80000031);
     *fake_field(INDEX_GUEST_EFER) = 0;
     assert_true(decode(EXIT_CR_ACCESS, 0x000).cr.value == 0x80000031);
 }

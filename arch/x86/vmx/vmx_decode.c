@@ -43,7 +43,7 @@ static uint64_t general_register(const struct guest_regs *regs, unsigned number)
         value = vmread_natural(VMCS_GUEST_RSP);
     else
         value = values[number < REGISTER_RSP ? number : number - 1];
-    return vmread64(VMCS_GUEST_EFER) & EFER_LMA ? value : (uint32_t)value;
+    return vcpu_is_64bit() ? value : (uint32_t)value;
 }
 
 static bool decode_cr(const struct guest_regs *regs, struct vm_exit *out)
