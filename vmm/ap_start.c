@@ -76,8 +76,11 @@ static void enter_wait_for_sipi(void)
     vcpu_set_wait_for_sipi();
 }
 
+/* An NMI that came meanwhile is lost, or has come by now: without this a kick that was one would be thought to be under
+ * way for ever, and none sent any more. What it was for is slow work, which is still to be done. */
 void ap_start_handle_startup(uint8_t vector)
 {
+    __atomic_store_n(&cpu_this()->kicked, 0, __ATOMIC_RELEASE);
     vcpu_set_init();
     lapic_reset();
     vcpu_set_startup(vector);

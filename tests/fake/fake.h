@@ -31,6 +31,7 @@ struct fake_lapic {
     uint32_t errors;         /* that the ESR will show */
 };
 void fake_lapic_power_up(struct fake_lapic *lapic);
+extern bool fake_lapic_off; /* so nothing can be sent */
 /* The current CPU's register behind an MSR; false: #GP. */
 bool fake_lapic_msr_read(uint32_t index, uint64_t *value);
 bool fake_lapic_msr_write(uint32_t index, uint64_t value);

@@ -157,11 +157,15 @@ bool fake_lapic_msr_write(uint32_t index, uint64_t value)
     return true;
 }
 
+bool fake_lapic_off;
+
 /* Plinth sends nothing but kicks. */
 bool lapic_send(uint32_t apic_id, uint32_t icr_low)
 {
     if (apic_id >= FAKE_CPUS || (icr_low & ICR_DELIVERY_MASK) != ICR_NMI)
         abort();
+    if (fake_lapic_off)
+        return false;
     fake_cpus[apic_id].nmi_pending = true;
     return true;
 }

@@ -1,4 +1,5 @@
-/* An INIT that Plinth carries out leaves the local APIC as a power-up does, in both of its modes. */
+/* An INIT that Plinth carries out leaves the local APIC as a power-up does, in both of its modes; and what becomes of
+ * NMIs of that time. */
 #include "tests/host/exit_fixture.h"
 
 #include "arch/x86/lapic.h"
@@ -114,6 +115,41 @@ static void it_is_reset_when_the_sipi_comes(void **state)
     }
 }
 
+/* Wait-for-SIPI takes no NMI (24.4.2): neither a kick nor one of the guest's that came then is waited for ever after.
+ */
+static void no_nmi_is_left_from_before_the_sipi(void **state)
+{
+    (void)state;
+    assert_int_equal(fake_start_waiting(1), FAKE_RETURNED);
+    fake_current = 1;
+    set(INDEX_GUEST_INTERRUPTIBILITY, BLOCKING_BY_NMI);
+    set(INDEX_EXIT_INTERRUPTION_INFO, 0x80000202);
+    exit_with(EXIT_EXCEPTION_OR_NMI, 0);
+    assert_true(cpu_this()->nmi_count && get(INDEX_PRIMARY_CONTROLS) & PRIMARY_NMI_WINDOW_EXITING);
+    exit_with(EXIT_INIT, 0);
+    assert_int_equal(get(INDEX_GUEST_ACTIVITY), 3);
+    virt_kick(cpu_at(1));
+    fake_cpus[1].nmi_pending = false;
+    assert_int_equal(fake_start_waiting(1), FAKE_RETURNED);
+    fake_current = 1;
+    assert_false(get(INDEX_ENTRY_INTERRUPTION_INFO) & INTERRUPTION_VALID || cpu_this()->nmi_count);
+    virt_kick(cpu_at(1));
+    assert_true(fake_cpus[1].nmi_pending);
+}
+
+/* Nor does a kick that could not be sent stand in the way of the next. */
+static void a_kick_that_is_not_sent_is_not_under_way(void **state)
+{
+    (void)state;
+    fake_cpus[1].nmi_pending = false;
+    cpu_at(1)->kicked = 0;
+    fake_lapic_off = true;
+    virt_kick(cpu_at(1));
+    fake_lapic_off = false;
+    virt_kick(cpu_at(1));
+    assert_true(fake_cpus[1].nmi_pending);
+}
+
 static int boot_waiting(void **state)
 {
     const struct fake_setup setup = {.ap_start = AP_START_WAIT, .on_crash = ON_CRASH_HALT};
@@ -131,6 +167,8 @@ int main(void)
         cmocka_unit_test_setup(a_disabled_one_is_left_alone, rewind_cpu),
         cmocka_unit_test_setup(pending_exceptions_stay, rewind_cpu),
         cmocka_unit_test_setup(it_is_reset_when_the_sipi_comes, rewind_cpu),
+        cmocka_unit_test_setup(no_nmi_is_left_from_before_the_sipi, rewind_cpu),
+        cmocka_unit_test_setup(a_kick_that_is_not_sent_is_not_under_way, rewind_cpu),
     };
 
     return cmocka_run_group_tests(tests, boot_waiting, NULL);

@@ -51,6 +51,16 @@ static void set_table(enum vmcs_field_natural base_field, enum vmcs_field32 limi
     vmwrite32(limit_field, limit);
 }
 
+/* One that waited for its window: not for who starts anew. */
+static void forget_nmi(void)
+{
+    uint32_t primary = vmread32(VMCS_PRIMARY_CONTROLS);
+
+    cpu_this()->nmi_count = 0;
+    if (unlikely(primary & PRIMARY_NMI_WINDOW_EXITING))
+        vmwrite32(VMCS_PRIMARY_CONTROLS, primary & ~(uint32_t)PRIMARY_NMI_WINDOW_EXITING);
+}
+
 /* 9.1.1 "Processor State After Reset", table 9-1, column INIT; GPRs but EDX are 0, the FPU and most MSRs stay */
 void vcpu_set_init(void)
 {
@@ -86,6 +96,7 @@ void vcpu_set_init(void)
     vmwrite_natural(VMCS_GUEST_PENDING_DEBUG, 0);
     vmwrite32(VMCS_ENTRY_INTERRUPTION_INFO, 0);
     vmwrite32(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
+    forget_nmi();
     vmx_flush_linear();
 }
 
@@ -93,13 +104,10 @@ void vcpu_set_init(void)
  */
 void vcpu_set_wait_for_sipi(void)
 {
-    uint32_t primary = vmread32(VMCS_PRIMARY_CONTROLS);
-
     vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, 0);
     vmwrite_natural(VMCS_GUEST_PENDING_DEBUG, 0);
     vmwrite32(VMCS_GUEST_ACTIVITY, ACTIVITY_WAIT_FOR_SIPI);
-    if (unlikely(primary & PRIMARY_NMI_WINDOW_EXITING))
-        vmwrite32(VMCS_PRIMARY_CONTROLS, primary & ~(uint32_t)PRIMARY_NMI_WINDOW_EXITING);
+    forget_nmi();
 }
 
 /* 8.4.3: execution starts in real mode at 000VV000H. The activity state first: nothing else is needed if the state is

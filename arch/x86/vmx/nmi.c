@@ -30,8 +30,8 @@ void nmi_in_root(struct exception_frame *frame)
 void virt_kick(struct cpu *cpu)
 {
     __atomic_store_n(&cpu->slow_work, 1, __ATOMIC_RELEASE);
-    if (!__atomic_exchange_n(&cpu->kicked, 1, __ATOMIC_ACQ_REL))
-        lapic_send(cpu->apic_id, ICR_NMI | ICR_ASSERT);
+    if (!__atomic_exchange_n(&cpu->kicked, 1, __ATOMIC_ACQ_REL) && !lapic_send(cpu->apic_id, ICR_NMI | ICR_ASSERT))
+        __atomic_store_n(&cpu->kicked, 0, __ATOMIC_RELEASE); /* the guest has this APIC off */
 }
 
 /* An exit by NMI leaves NMIs blocked until the next IRET (27.5.5): the one that shall wake this CPU would not come. */
