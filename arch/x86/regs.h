@@ -112,6 +112,9 @@ enum msr_index {
     MSR_IA32_VMX_EXIT_CTLS2 = 0x493,
     MSR_IA32_RTIT_OUTPUT_BASE = 0x560,
     MSR_IA32_RTIT_ADDR3_B = 0x587,
+    MSR_IA32_U_CET = 0x6a0,
+    MSR_IA32_S_CET = 0x6a2,
+    MSR_IA32_INTERRUPT_SSP_TABLE_ADDR = 0x6a8,
     MSR_IA32_PKRS = 0x6e1,
     MSR_X2APIC_FIRST = 0x800, /* + a register of enum lapic_register / 16 */
     MSR_X2APIC_APICID = 0x802,

@@ -324,6 +324,18 @@ static void an_init_leaves_no_translation(void **state)
     assert_true(fake_cpus[0].breakpoints == 0);
 }
 
+/* Nor what CET and MPX would go on with when the next OS enables them. */
+static void an_init_clears_cet_and_mpx(void **state)
+{
+    (void)state;
+    for (uint32_t index = MSR_IA32_U_CET; index <= MSR_IA32_INTERRUPT_SSP_TABLE_ADDR; index += 2)
+        fake_msr_add(&fake_cpus[0], index, 0x1004);
+    exit_with(EXIT_INIT, 0);
+    for (uint32_t index = MSR_IA32_U_CET; index <= MSR_IA32_INTERRUPT_SSP_TABLE_ADDR; index += 2)
+        assert_true(*fake_msr(index) == 0);
+    assert_true(get(INDEX_GUEST_BNDCFGS) == 0);
+}
+
 /* Protection keys' rights are the guest's live registers, PKRU to be had only with CR4.PKE on, for the moment. */
 static void protection_keys_are_read_live(void **state)
 {
@@ -403,6 +415,7 @@ int main(void)
         cmocka_unit_test_setup(a_refused_cr0_changes_nothing, rewind_cpu),
         cmocka_unit_test_setup(a_refused_pdpte_refuses_cr0, rewind_cpu),
         cmocka_unit_test_setup(an_init_leaves_no_translation, rewind_cpu),
+        cmocka_unit_test_setup(an_init_clears_cet_and_mpx, rewind_cpu),
         cmocka_unit_test_setup(protection_keys_are_read_live, rewind_cpu),
         cmocka_unit_test_setup(controls_come_in_pairs, rewind_cpu),
         cmocka_unit_test_setup(controls_suit_every_cpu, rewind_cpu),

@@ -61,6 +61,21 @@ static void forget_nmi(void)
         vmwrite32(VMCS_PRIMARY_CONTROLS, primary & ~(uint32_t)PRIMARY_NMI_WINDOW_EXITING);
 }
 
+/* Of the MSRs an INIT clears those of CET and MPX. Those between the first and the last are the stacks' pointers, or
+ * aren't there. */
+static void reset_msrs(void)
+{
+    uint64_t value;
+
+    if (vmread32(VMCS_ENTRY_CONTROLS) & ENTRY_LOAD_BNDCFGS)
+        vmwrite64(VMCS_GUEST_BNDCFGS, 0);
+    if (!rdmsr_safe(MSR_IA32_S_CET, &value))
+        return;
+    for (uint32_t index = MSR_IA32_U_CET; index <= MSR_IA32_INTERRUPT_SSP_TABLE_ADDR; index++)
+        if (!wrmsr_safe(index, 0))
+            continue;
+}
+
 /* 9.1.1 "Processor State After Reset", table 9-1, column INIT; GPRs but EDX are 0, the FPU and most MSRs stay */
 void vcpu_set_init(void)
 {
@@ -97,6 +112,7 @@ void vcpu_set_init(void)
     vmwrite32(VMCS_ENTRY_INTERRUPTION_INFO, 0);
     vmwrite32(VMCS_GUEST_ACTIVITY, ACTIVITY_ACTIVE);
     forget_nmi();
+    reset_msrs();
     vmx_flush_linear();
 }
 
@@ -144,8 +160,8 @@ static void set_msrs_as_they_are(void)
 
 void vcpu_set_first(void)
 {
-    set_msrs_as_they_are();
     vcpu_set_init();
+    set_msrs_as_they_are();
 }
 
 void vcpu_set_entry32(const struct entry32 *entry)
