@@ -1,6 +1,7 @@
 /* Taking the machine: memory, CPUs, VT-x. */
 #include "arch/x86/clock.h"
 #include "arch/x86/cpu.h"
+#include "arch/x86/exception.h"
 #include "arch/x86/instr.h"
 #include "arch/x86/lapic.h"
 #include "arch/x86/mitigations.h"
@@ -73,6 +74,7 @@ bool take_boot_cpu(void)
         return false;
     cpu = cpu_create(0, lapic_id(), physical, host_map_window(0));
     cpu_load(cpu);
+    exception_use_stacks();
     cpu->online = 1;
     cpu_count = 1;
     return true;

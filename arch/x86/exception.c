@@ -49,8 +49,13 @@ void exception_init(void)
                                .offset_high = (uint32_t)(entry >> 32),
                                .selector = SELECTOR_CODE,
                                .type = GATE_INTERRUPT};
-        idt[i].ist = vector_ist(i);
     }
+}
+
+void exception_use_stacks(void)
+{
+    for (unsigned i = 0; i < EXCEPTION_VECTORS; i++)
+        idt[i].ist = vector_ist(i);
 }
 
 void exception_load_idt(void)
@@ -73,7 +78,8 @@ void exception_handle(struct exception_frame *frame)
     const struct fixup *fixup;
 
     if (frame->vector == VECTOR_NMI) {
-        nmi_in_root(frame);
+        if (idt[VECTOR_NMI].ist) /* else there is neither a struct cpu to note it in nor a guest that it is for */
+            nmi_in_root(frame);
         return;
     }
     fixup = find_fixup(frame->rip);

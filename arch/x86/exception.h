@@ -12,10 +12,14 @@ struct exception_frame {
     uint64_t rip, cs, rflags, rsp, ss;
 };
 
-/* Fills the IDT. Boot CPU, once, before the sealed pages become read-only. */
+/* Fills the IDT, for the time before the first TSS: all exceptions come on the stack of the moment. Boot CPU, once. */
 void exception_init(void);
 
-/* LIDT on this CPU, with the IDT's own limit. Before the first TSS is loaded, NMI, #DF and #MC have no stack. */
+/* NMI, #DF and #MC come on their IST stacks from now on. Boot CPU, once, with its TSS loaded, before the sealed pages
+ * become read-only. */
+void exception_use_stacks(void);
+
+/* LIDT on this CPU, with the IDT's own limit. */
 void exception_load_idt(void);
 
 /* From exception_entry.S, any CPU. */

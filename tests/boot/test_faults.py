@@ -14,6 +14,7 @@ from lab.machine import Config
 from lab.paths import BUILD, ROOT
 
 LOW_MEMORY = 0xA0000
+LOADED_AT = 0x200000  # where GRUB puts the image, before it moves into the block
 
 
 class Addresses(dict):
@@ -53,6 +54,22 @@ def test_fault(fault, directory):
         assert re.search(r"^error:   #\d  ffffffff80\w+ (\? )?exit_slowly\w*\+0x\w+$", text, re.MULTILINE), "no callers"
     if not fault.name.endswith("in-report"):
         assert re.search(r"guest: rip [0-9a-f]+ rsp", text) and "GUEST_CS_SELECTOR" in text, "no guest state"
+
+
+def test_early_fault(directory):
+    """Before there is a TSS: an NMI goes by (INT 2 and RET in the place of a function), and a double fault is reported."""
+    def physical(name):
+        return harness.symbol(name) - cases.VIRT_BASE + LOADED_AT
+
+    debugger = (f"lb {harness.symbol('reset_init'):#x}", f"lb {harness.symbol('ram_take_block'):#x}", "c",
+                f"setpmem {physical('reset_init'):#x} 4 0x90c302cd", "c",
+                f"setpmem {physical('idt') + 13 * 16 + 5:#x} 1 0x0e", f"set rdi = {cases.NON_CANONICAL:#x}", "c")
+    config = Config(directory=directory, cpus=1, memory=128, ignore_bad_msrs=False, debugger=debugger)
+    with harness.start(machines.guest_on_plinth("test=boot", "on_crash=halt"), config) as machine:
+        assert machine.wait(60, "on_crash=halt: halted"), f"no end of the report:\n{harness.tail(machine)}"
+        text = machine.text
+    assert text.count("CRASH on cpu0") == 1 and "CRASH on cpu0: exception 8 in Plinth itself, error code 0," in text
+    assert re.search(r"^error:   #0 +ffffffff80\w+ ram_take_block\+0x\w+$", text, re.MULTILINE), "not there"
 
 
 PARTS = (r"^error: CRASH on cpu0: {}", r"^error: host: rip ffffffff80\w+ rsp \w+ cr0 ", r"^error:   #0 +ffffffff80\w+ ", r"^error: guest: rip \w+ rsp ",
