@@ -17,7 +17,15 @@ cd "$1"
 shift
 mount --rbind /usr usr
 mount --rbind /proc proc
-mount --rbind /dev dev
+mount -t tmpfs tmpfs dev
+for node in null zero urandom; do
+  : >dev/$node
+  mount --bind /dev/$node dev/$node
+done
+for node in $NODES; do
+  mkdir -p "$(dirname "dev/$node")"
+  : >"dev/$node"
+done
 mount --bind grub-probe usr/sbin/grub-probe
 exec chroot . "$@"
 """
@@ -35,15 +43,16 @@ def make(tree):
     return tree
 
 
-def unshare(*words):
+def unshare(*words, **environment):
     """Run a command as root in a mount namespace of its own; who isn't root becomes it in a user namespace."""
     user = [] if os.geteuid() == 0 else ["--map-root-user"]
-    return subprocess.run(["unshare", *user, "--mount", *map(str, words)], capture_output=True, text=True, check=False)
+    return subprocess.run(["unshare", *user, "--mount", *map(str, words)], capture_output=True, text=True, check=False,
+                          env={**os.environ, **environment})
 
 
-def run(tree, *words):
-    """Run a command with the tree as its root."""
-    return unshare("sh", "-c", ENTER, "sh", tree, *words)
+def run(tree, *words, **environment):
+    """Run a command with the tree as its root. NODES: what there shall be in its /dev, by name only."""
+    return unshare("sh", "-c", ENTER, "sh", tree, *words, **environment)
 
 
 def make_target(target, *variables):

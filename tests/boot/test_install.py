@@ -57,9 +57,9 @@ def add_kernel(tree, version, initrd=None):
         (tree / "boot" / initrd).write_text("an initrd")
 
 
-def menu(tree, *environment):
+def menu(tree, **environment):
     """Run the real grub-mkconfig, which checks the syntax too: (grub.cfg, what it said)."""
-    done = sysroot.run(tree, "env", *environment, "grub-mkconfig", "-o", "/boot/grub/grub.cfg")
+    done = sysroot.run(tree, "grub-mkconfig", "-o", "/boot/grub/grub.cfg", **environment)
     assert done.returncode == 0, done.stderr
     return (tree / "boot/grub/grub.cfg").read_text(), done.stderr
 
@@ -213,7 +213,7 @@ def test_menu_with_a_newer_grub(system):
     add_kernel(system, "6.10")
     add_kernel(system, "6.11 of mine")
     settings(system, 'export GRUB_CMDLINE_LINUX_RECOVERY="single nomodeset"')
-    found = entries(menu(system, "pkgdatadir=/newer")[0])
+    found = entries(menu(system, pkgdatadir="/newer")[0])
     assert list(found) == ["plinth-gnulinux-simple"] + [f"plinth-gnulinux-{version}-{kind}" for version in ("6.10", "6.9")
                                                         for kind in ("advanced", "recovery")]
     assert commands(found["plinth-gnulinux-6.10-recovery"], "module2") == [
@@ -264,6 +264,35 @@ def test_menu_without_entries(system, damage, message):
         assert message in said
     else:
         assert "plinth" not in said.lower(), "a removed package's script must be silent"
+
+
+NODES = f"sda1 sdb1 disk/by-uuid/{disk.UUID} disk/by-partuuid/1234-01"
+BOTH = {"NODES": NODES, "PROBE_partuuid": "1234-01"}
+
+
+@pytest.mark.parametrize("environment, settings_lines, root", [
+    ({"NODES": NODES}, [], f"UUID={disk.UUID}"),
+    ({"NODES": NODES}, ["GRUB_DISABLE_LINUX_UUID=true"], "/dev/sda1"),
+    ({"NODES": NODES, "PROBE_abstraction": "lvm"}, [], "/dev/sda1"),
+    ({"NODES": NODES, "PROBE_abstraction": "luks cryptodisk", "PROBE_cryptodisk_uuid": "12ab"}, ["GRUB_ENABLE_CRYPTODISK=y"], f"UUID={disk.UUID}"),
+    ({"NODES": NODES, "PROBE_device": "/dev/sda1\n/dev/sdb1", "PROBE_fs": "btrfs"}, [], f"UUID={disk.UUID}"),
+    ({"NODES": NODES, "PROBE_fs": "zfs", "PROBE_fs_label": "pool"}, [], "ZFS=pool"),
+    (BOTH, ["GRUB_DISABLE_LINUX_UUID=true"], "/dev/sda1"),
+    (BOTH, ["GRUB_DISABLE_LINUX_UUID=true", "GRUB_DISABLE_LINUX_PARTUUID=false"], "PARTUUID=1234-01"),
+    ({**BOTH, "PROBE_fs_uuid": ""}, [], "PARTUUID=1234-01"),
+], ids=["uuid", "no-uuid-wanted", "lvm", "crypto", "btrfs-on-two", "zfs", "partuuid-unwanted", "partuuid-wanted", "partuuid-only"])
+def test_menu_has_the_root_of_grubs_own(system, environment, settings_lines, root):
+    """However the root file system is found: Linux gets the words, GRUB the commands, that the stock entry of the same kernel has."""
+    add_kernel(system, "6.1", "initrd.img-6.1")
+    settings(system, *settings_lines)
+    text, _ = menu(system, **environment)
+    stock = re.search(r"^menuentry 'Debian GNU/Linux' .*?^\}$", text, re.MULTILINE | re.DOTALL)[0]
+    ours = re.search(r"^menuentry 'Debian GNU/Linux, with Plinth' .*?^\}$", text, re.MULTILINE | re.DOTALL)[0]
+    words = re.search(r"^\tlinux\t(.*)$", stock, re.MULTILINE)[1].split()
+    assert re.search(r"^\tmodule2 (.*)$", ours, re.MULTILINE)[1].split() == words
+    assert f"root={root}" in words
+    access = [re.findall(r"^\t\s*((?:insmod|cryptomount|set root=|search) .*|set root=.*)$", entry, re.MULTILINE) for entry in (stock, ours)]
+    assert [line for line in access[0] if line.split()[1] not in ("gzio", "xzio", "lzopio")] == access[1]
 
 
 def test_menu_has_early_initrds(system):
