@@ -106,6 +106,19 @@ static void they_may_lie_anywhere(void **state)
         }
 }
 
+/* The highest free RAM below the limit is the kernel's own file, which moves only after them. */
+static void they_keep_clear_of_the_kernels_file(void **state)
+{
+    (void)state;
+    make(512 * MIB);
+    kernel_put(304 * MIB - MIB / 2);
+    machine.header.initrd_addr_max = 304 * MIB - 1;
+    memcpy(memory + machine.source.kernel.start + SETUP_HEADER_OFFSET, &machine.header, sizeof machine.header);
+    put(80 * MIB, MIB - 3);
+    put(84 * MIB, MIB / 2 + 1);
+    load_joined();
+}
+
 static void as_many_as_there_may_be(void **state)
 {
     (void)state;
@@ -128,9 +141,13 @@ static void too_little_memory_is_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_follow_each_other),   cmocka_unit_test(one_file_stays),
-        cmocka_unit_test(empty_files_count_nothing), cmocka_unit_test(they_may_lie_anywhere),
-        cmocka_unit_test(as_many_as_there_may_be),   cmocka_unit_test(too_little_memory_is_named),
+        cmocka_unit_test(files_follow_each_other),
+        cmocka_unit_test(one_file_stays),
+        cmocka_unit_test(empty_files_count_nothing),
+        cmocka_unit_test(they_may_lie_anywhere),
+        cmocka_unit_test(they_keep_clear_of_the_kernels_file),
+        cmocka_unit_test(as_many_as_there_may_be),
+        cmocka_unit_test(too_little_memory_is_named),
     };
 
     return cmocka_run_group_tests(tests, NULL, forget);
