@@ -417,8 +417,11 @@ static void screen_framebuffer(void **state)
     machine.source.screen.pitch = 4096;
     machine.source.screen.bits_per_pixel = 32;
     machine.source.screen.red_position = 16;
-    machine.source.screen.green_position = 8;
-    machine.source.screen.red_size = machine.source.screen.green_size = machine.source.screen.blue_size = 8;
+    machine.source.screen.red_size = 8;
+    machine.source.screen.green_position = 9;
+    machine.source.screen.green_size = 7;
+    machine.source.screen.blue_position = 1;
+    machine.source.screen.blue_size = 6;
     info = &load()->screen_info;
     assert_int_equal(info->orig_video_isVGA, 0x23);
     assert_int_equal(info->lfb_base, 0xfd000000);
@@ -429,12 +432,36 @@ static void screen_framebuffer(void **state)
     assert_int_equal(info->lfb_height, 769);
     assert_int_equal(info->lfb_linelength, 4096);
     assert_int_equal(info->lfb_depth, 32);
-    assert_int_equal(info->red_pos, 16);
-    assert_int_equal(info->rsvd_pos, 24);
-    assert_int_equal(info->rsvd_size, 8);
-    machine.source.screen.pitch = 1 << 16; /* more than the field holds */
-    kernel_put(2 * MIB);
-    assert_int_equal(load()->screen_info.orig_video_isVGA, 0);
+    assert_memory_equal(&info->red_size, ((const uint8_t[]){8, 16, 7, 9, 6, 1}), 6); /* size and position of each */
+    assert_int_equal(info->rsvd_pos, 0);
+    assert_int_equal(info->rsvd_size, 11);
+}
+
+/* What no framebuffer can be, or what the fields don't hold, is no screen. */
+static void nonsense_is_no_screen(void **state)
+{
+    static const struct {
+        uint64_t address;
+        uint32_t pitch, width, height;
+        uint8_t bits;
+    } rows[] = {
+        {0, 4096, 1024, 768, 32},           {0xfd000000, 0, 1024, 768, 32},     {0xfd000000, 4096, 0, 768, 32},
+        {0xfd000000, 4096, 1024, 0, 32},    {0xfd000000, 4096, 1024, 768, 0},   {0xfd000000, 4096, 1024, 768, 33},
+        {0xfd000000, 65536, 1024, 768, 32}, {0xfd000000, 4096, 65536, 768, 32}, {0xfd000000, 4096, 1024, 65536, 32}};
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        machine_make(512 * MIB);
+        header_make();
+        kernel_put(2 * MIB);
+        machine.source.screen.present = true;
+        machine.source.screen.address = rows[i].address;
+        machine.source.screen.pitch = rows[i].pitch;
+        machine.source.screen.width = rows[i].width;
+        machine.source.screen.height = rows[i].height;
+        machine.source.screen.bits_per_pixel = rows[i].bits;
+        assert_int_equal(load()->screen_info.orig_video_isVGA, 0);
+    }
 }
 
 static void memory_size_fields(void **state)
@@ -517,6 +544,7 @@ int main(void)
         cmocka_unit_test(many_memory_ranges_use_setup_data),
         cmocka_unit_test(screen_text),
         cmocka_unit_test(screen_framebuffer),
+        cmocka_unit_test(nonsense_is_no_screen),
         cmocka_unit_test(memory_size_fields),
         cmocka_unit_test(debian_kernels),
     };
