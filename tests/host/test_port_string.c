@@ -1,5 +1,6 @@
-/* INS and OUTS at a port of Plinth's, on the fake machine: what no guest can show in an emulator, whose bytes at ports
- * are the UART's. Paging is off; page n of memory is fake_memory[n % FAKE_PAGES]. */
+/* IN, OUT, INS and OUTS at a port of Plinth's, on the fake machine: what no guest can show in an emulator, whose bytes
+ * at ports are the UART's, and whose UART takes single bytes only. Paging is off; page n of memory is fake_memory[n %
+ * FAKE_PAGES]. */
 #include "tests/host/exit_fixture.h"
 
 #include "vmm/guest_watch.h"
@@ -47,6 +48,24 @@ static bool faulted(uint32_t info)
            get(INDEX_GUEST_RFLAGS) & RFLAGS_RF;
 }
 enum { GP = 0x80000b0d, SS = 0x80000b0c, AC = 0x80000b11 };
+
+/* One access to several ports, each of them a byte; IN of 4 clears the upper half of RAX. */
+static void plain_accesses_have_1_2_or_4_bytes(void **state)
+{
+    static const uint64_t read[] = {[1] = 0x11223344556677f8, [2] = 0x112233445566f9f8, [4] = 0x00000000fbfaf9f8};
+
+    for (unsigned size = 1; size <= 4; size *= 2) {
+        prepare(state);
+        cpu_this()->frame->rax = 0x1122334455667788;
+        exit_with(EXIT_IO_INSTRUCTION, (uint64_t)PORT << 16 | (size - 1));
+        assert_memory_equal(&fake_port_bytes[PORT % FAKE_PORTS], "\x88\x77\x66\x55", size);
+        assert_int_equal(fake_port_bytes[PORT % FAKE_PORTS + size], 0);
+        assert_int_equal(cpu_this()->frame->rax, 0x1122334455667788);
+        exit_with(EXIT_IO_INSTRUCTION, (uint64_t)PORT << 16 | IN | (size - 1));
+        assert_int_equal(cpu_this()->frame->rax, read[size]);
+        assert_int_equal(get(INDEX_GUEST_RIP), RIP + 2 * LENGTH);
+    }
+}
 
 static void elements_have_1_2_or_4_bytes(void **state)
 {
@@ -236,6 +255,7 @@ static void without_the_details_it_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(plain_accesses_have_1_2_or_4_bytes, prepare),
         cmocka_unit_test_setup(elements_have_1_2_or_4_bytes, prepare),
         cmocka_unit_test_setup(a_repetition_is_an_end_each_time, prepare),
         cmocka_unit_test_setup(segments_are_checked, prepare),
