@@ -69,6 +69,19 @@ def test_hung_guest_by_the_same_line(directory):
         assert "runs or sleeps" in ask(machine, b"info cpus")
 
 
+def test_another_port_is_shared(directory):
+    """console=0x2f8,mux: log and monitor are there, at the guest's second UART; its first is its own, without exits."""
+    config = Config(directory=directory, cpus=1, memory=128, ignore_bad_msrs=False, com2=True)
+    with harness.start(machines.guest_on_plinth("test=hang", "console=0x2f8,mux"), config) as machine:
+        line = machine.com2
+        assert machine.wait(60, "= hang: spinning"), harness.tail(machine)
+        assert line.wait(SECONDS, r"^Console: shared with the guest; Ctrl-A h lists the keys\n"), line.text
+        enter_monitor(line)
+        assert "stopped: 1 of 1 CPUs" in ask(line, b"stop") and "IO_INSTRUCTION" not in ask(line, b"info exits")
+        assert "  console=0x2f8,mux" in ask(line, b"info version")
+    assert "plinth" not in machine.text.lower(), "the log is on the guest's line"
+
+
 def test_change_over_in_mid_output(directory):
     """While the guest writes: to the monitor and back, again and again; every line of both is whole, none is lost."""
     with start(directory, "test=chatter lines=100000") as machine:
