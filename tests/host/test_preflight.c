@@ -80,7 +80,8 @@ static void each_control_counts(void **state)
         {offsetof(struct vmx_capabilities, entry), (uint64_t)ENTRY_LOAD_PAT << 32, "on VM entries"},
         {offsetof(struct vmx_capabilities, ept_vpid), EPT_WALK_4, "4-level"},
         {offsetof(struct vmx_capabilities, ept_vpid), EPT_2MIB, "2 MiB"},
-        {offsetof(struct vmx_capabilities, ept_vpid), EPT_INVEPT, "INVEPT"},
+        {offsetof(struct vmx_capabilities, ept_vpid), BIT(20), "INVEPT"},
+        {offsetof(struct vmx_capabilities, ept_vpid), BIT(25), "INVEPT"}, /* the one type in use */
         {offsetof(struct vmx_capabilities, ept_vpid), EPT_1GIB, NULL},
         {offsetof(struct vmx_capabilities, misc), MISC_WAIT_FOR_SIPI, NULL},
     };

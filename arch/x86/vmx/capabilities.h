@@ -11,7 +11,7 @@ enum {
     EPT_WRITE_BACK = BIT(14),
     EPT_2MIB = BIT(16),
     EPT_1GIB = BIT(17),
-    EPT_INVEPT = BIT(20),
+    EPT_INVEPT = BIT(20) | BIT(25), /* INVEPT, and its single-context type */
     EPT_ACCESSED_DIRTY_FLAGS = BIT(21),
 };
 #define EPT_INVVPID_SINGLE (BIT(32) | BIT(41)) /* INVVPID, and its single-context type */
