@@ -29,6 +29,7 @@
 #define CR4_PKE     BIT(22)
 #define CR4_CET     BIT(23)
 #define CR4_PKS     BIT(24)
+#define CR4_LAM_SUP BIT(28)
 #define CR4_FRED    BIT(32)
 
 #define RIGHTS_LONG_CODE BIT(13) /* L of a code segment's access rights (SDM vol. 3, table 24-2) */

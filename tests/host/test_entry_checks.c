@@ -424,6 +424,26 @@ static void guest_control_registers(void **state)
     expect_finding(&image, INDEX_GUEST_CR0, REGISTERS, "CR0_FIXED0"); /* real mode needs unrestricted guest */
 }
 
+/* A guest's CR3 with linear-address masking is no finding in every report. */
+static void masked_linear_addresses(void **state)
+{
+    const uint64_t lam_u57 = BIT(61), lam_u48 = BIT(62);
+    struct vmx_capabilities with_lam;
+    struct entry_image image;
+
+    (void)state;
+    toggle(LONG, INDEX_GUEST_CR3, lam_u48, REGISTERS, "physical-address width");
+    toggle(LONG, INDEX_GUEST_CR3, lam_u57, REGISTERS, "physical-address width");
+    make_long_mode(&image);
+    with_lam = *image.capabilities;
+    with_lam.cr4_fixed1 |= CR4_LAM_SUP;
+    image.capabilities = &with_lam;
+    set(&image, INDEX_GUEST_CR3, image.value[INDEX_GUEST_CR3] | lam_u57 | lam_u48);
+    expect_none(&image, "LAM");
+    set(&image, INDEX_GUEST_CR3, BIT(63));
+    expect_finding(&image, INDEX_GUEST_CR3, REGISTERS, "physical-address width");
+}
+
 static void guest_msrs(void **state)
 {
     (void)state;
@@ -789,6 +809,7 @@ int main(void)
         cmocka_unit_test(control_flow_enforcement),
         cmocka_unit_test(host_segments),
         cmocka_unit_test(guest_control_registers),
+        cmocka_unit_test(masked_linear_addresses),
         cmocka_unit_test(guest_msrs),
         cmocka_unit_test(guest_tables_and_flags),
         cmocka_unit_test(pdptes),

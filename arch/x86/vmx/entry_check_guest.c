@@ -31,6 +31,12 @@ static void check_cr0(struct entry_checker *c)
                  "CR0.PG must be 1 if \"IA-32e mode guest\" is 1");
 }
 
+/* Linear-address masking puts LAM_U57 and LAM_U48 there; a CPU that has it lets CR4.LAM_SUP be 1 (2.5). */
+static uint64_t address_of(const struct vmx_capabilities *can, uint64_t cr3)
+{
+    return can->cr4_fixed1 & CR4_LAM_SUP ? cr3 & ~(BIT(61) | BIT(62)) : cr3;
+}
+
 static void check_cr3_and_cr4(struct entry_checker *c)
 {
     const struct vmx_capabilities *can = c->image->capabilities;
@@ -44,7 +50,7 @@ static void check_cr3_and_cr4(struct entry_checker *c)
                  "CR4.PAE must be 1 if \"IA-32e mode guest\" is 1");
     entry_expect(c, INDEX_GUEST_CR4, is_long_mode(c) || !(cr4 & CR4_PCIDE),
                  "CR4.PCIDE must be 0 if \"IA-32e mode guest\" is 0");
-    entry_expect(c, INDEX_GUEST_CR3, entry_within_width(c, entry_get(c, INDEX_GUEST_CR3)),
+    entry_expect(c, INDEX_GUEST_CR3, entry_within_width(c, address_of(can, entry_get(c, INDEX_GUEST_CR3))),
                  "bits beyond the CPU's physical-address width must be 0");
 }
 
