@@ -80,6 +80,24 @@ static void firmware_keeps_its_own(void **state)
     assert_true(memmap_is(&memmap, (struct range){26 * PAGE_SIZE, 28 * PAGE_SIZE}, MEMORY_RAM));
 }
 
+/* Here nothing may be left out: what the firmware needs would be taken for RAM. */
+static void too_many_reserved_pieces_are_told(void **state)
+{
+    enum { PIECES = MEMMAP_MAX };
+    static uint8_t bytes[PIECES * 48];
+    static struct efi_descriptor list[PIECES];
+    struct memmap memmap = {0};
+    struct efi_map map;
+
+    (void)state;
+    for (unsigned i = 0; i < PIECES; i++)
+        list[i] = pages(EFI_RUNTIME_SERVICES_DATA, 1 + 2 * i, 1);
+    map = make(bytes, 48, list, PIECES);
+    assert_true(memmap_add(&memmap, (struct range){0, 3 * PIECES * PAGE_SIZE}, MEMORY_RAM, &error));
+    assert_false(efi_map_reserve(&map, &memmap, &error));
+    assert_contains(error.text, "more than 256 ranges");
+}
+
 /* More pieces of boot services between free ones than a memmap can hold, in any order: all of them are avoided, and
  * what is far from them stays free. */
 static void many_pieces_of_boot_services(void **state)
@@ -247,13 +265,10 @@ static void a_copy_that_hides_nothing_is_the_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(check_takes_what_can_be_read),
-        cmocka_unit_test(firmware_keeps_its_own),
-        cmocka_unit_test(many_pieces_of_boot_services),
-        cmocka_unit_test(run_time_attribute_counts),
-        cmocka_unit_test(endless_descriptors_end),
-        cmocka_unit_test(copies_hide_exactly_these_ranges),
-        cmocka_unit_test(a_copy_that_hides_nothing_is_the_same),
+        cmocka_unit_test(check_takes_what_can_be_read),      cmocka_unit_test(firmware_keeps_its_own),
+        cmocka_unit_test(too_many_reserved_pieces_are_told), cmocka_unit_test(many_pieces_of_boot_services),
+        cmocka_unit_test(run_time_attribute_counts),         cmocka_unit_test(endless_descriptors_end),
+        cmocka_unit_test(copies_hide_exactly_these_ranges),  cmocka_unit_test(a_copy_that_hides_nothing_is_the_same),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
