@@ -14,8 +14,9 @@ extern struct boot {
     struct acpi_info acpi;
     struct block block;
     bool moved_in;        /* the block holds the running image */
-    struct range old_log; /* physical; empty: none for the guest */
-    struct error error;   /* of the step that failed: all that return false have filled it */
+    struct range old_log; /* physical: reserved for it in the guest's RAM; empty: the guest doesn't get it */
+    bool has_old_log;
+    struct error error; /* of the step that failed: all that return false have filled it */
 } boot;
 
 /* What the guest needs too: if not `ok`, boot.error is said and Plinth stops. */

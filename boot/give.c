@@ -40,6 +40,7 @@ static void describe_guest(void)
 {
     guest_source_describe(&boot.info, &boot.free_memory, &source);
     source.old_log = boot.old_log;
+    source.has_old_log = boot.has_old_log;
 }
 
 bool give_load_guest(void)
@@ -57,7 +58,17 @@ static void avoid_ourselves(void)
         source.avoid[source.avoid_count++] = image_loaded();
 }
 
-/* That is ordinary RAM for the guest. */
+/* The block, and a place that no log needs: ordinary RAM for a guest without Plinth. */
+static bool return_memory(void)
+{
+    if (!boot.has_old_log) {
+        if (!memmap_set(&boot.info.memmap, boot.old_log, MEMORY_RAM, &boot.error))
+            return false;
+        boot.old_log = (struct range){0, 0};
+    }
+    return memmap_set(&boot.info.memmap, boot.block.range, MEMORY_RAM, &boot.error);
+}
+
 noreturn void give_natively(void)
 {
     struct error problem;
@@ -70,7 +81,7 @@ noreturn void give_natively(void)
             log_debug("%s", problem.text);
         smp_reset(&boot.acpi);
     }
-    must(memmap_set(&boot.info.memmap, boot.block.range, MEMORY_RAM, &boot.error));
+    must(return_memory());
     describe_guest();
     avoid_ourselves();
     must(guest_load(&source, &guest, &boot.error));

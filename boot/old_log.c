@@ -87,7 +87,11 @@ struct log_ring *old_log_find(struct range block, uint64_t own)
     return NULL;
 }
 
-/* Where a Linux guest shall see the log: the range, now reserved, or an empty one. */
+/*
+ * Where a Linux guest shall see the log: the range, now reserved, or an empty one. Reserved without a log (ring NULL),
+ * too: a system that hibernates after a warm reset and wakes after a cold one must find the same e820, or Linux gives
+ * the saved system up ("Hibernate inconsistent memory map detected").
+ */
 static struct range copy_for_guest(struct boot_info *info, const struct log_ring *ring, const struct memmap *free,
                                    const struct range *avoid, size_t avoid_count)
 {
@@ -101,7 +105,8 @@ static struct range copy_for_guest(struct boot_info *info, const struct log_ring
     place.end = place.start + LOG_RING_BYTES;
     if (!memmap_set(&info->memmap, place, MEMORY_RESERVED, &error))
         return none;
-    memcpy(phys_map(place.start, LOG_RING_BYTES), ring, LOG_RING_BYTES);
+    if (ring)
+        memcpy(phys_map(place.start, LOG_RING_BYTES), ring, LOG_RING_BYTES);
     return place;
 }
 
@@ -110,12 +115,12 @@ struct range old_log_save(struct boot_info *info, struct log_ring *ring, const s
 {
     struct range place;
 
-    if (!ring) {
+    if (ring)
+        print_tail(ring, log_ring_check(ring));
+    else
         log_info("Previous boot: memory holds no log of it");
-        return (struct range){0, 0};
-    }
-    print_tail(ring, log_ring_check(ring));
     place = copy_for_guest(info, ring, free, avoid, avoid_count);
-    log_ring_forget(ring); /* or yet another build would find it, when it is old */
+    if (ring)
+        log_ring_forget(ring); /* or yet another build would find it, when it is old */
     return place;
 }

@@ -14,10 +14,10 @@
 struct log_ring *old_log_find(struct range block, uint64_t own);
 
 /*
- * `ring`: what old_log_find() has found. It is not found any more afterwards, also where nothing is written to. Prints
- * the end of the log in it, or that there is none. A log that a Linux guest shall see (not with ramoops=off) is copied
- * to LOG_RING_BYTES of `free` below 4 GiB, clear of `avoid`, which become reserved in info->memmap and are returned;
- * else the range is empty. Never fails: without a place the log is only printed.
+ * `ring`: what old_log_find() has found, NULL if nothing. It is not found any more afterwards, also where nothing is
+ * written to. Prints the end of the log in it, or that there is none. For a Linux guest (not with ramoops=off)
+ * LOG_RING_BYTES of `free` below 4 GiB, clear of `avoid`, become reserved in info->memmap and are returned, with the
+ * log copied there if there is one; else the range is empty. Never fails: without a place the log is only printed.
  */
 struct range old_log_save(struct boot_info *info, struct log_ring *ring, const struct memmap *free,
                           const struct range *avoid, size_t avoid_count);

@@ -55,11 +55,13 @@ bool take_block(void)
 void take_old_log(void)
 {
     const uint64_t ring = boot.block.range.start + ((uint64_t)log_ring() - (uint64_t)image_start);
+    struct log_ring *const old = old_log_find(boot.block.range, ring);
     struct range busy[RAM_BUSY_MAX];
     unsigned count = ram_busy(&boot.info, busy);
 
     busy[count++] = boot.block.range;
-    boot.old_log = old_log_save(&boot.info, old_log_find(boot.block.range, ring), &boot.free_memory, busy, count);
+    boot.has_old_log = old;
+    boot.old_log = old_log_save(&boot.info, old, &boot.free_memory, busy, count);
 }
 
 bool take_boot_cpu(void)

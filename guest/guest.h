@@ -19,7 +19,8 @@ struct guest_source {
     struct range kernel;      /* physical: first module, the file as it was */
     const char *command_line; /* of the first module */
     struct range initrd;      /* physical: the first further module; empty if there is none */
-    struct range old_log;     /* physical: what an earlier boot logged, for Linux's ramoops; empty if there is none */
+    struct range old_log;     /* physical: reserved for what an earlier boot logged; empty: no place */
+    bool has_old_log;         /* it is there, for Linux's ramoops */
     uint8_t chainload;        /* not 0: no kernel, but the boot sector of this disk of the BIOS, from 80H on */
     bool has_bios;            /* the firmware is no UEFI */
     bool serial;              /* the resident code may print on COM1 */

@@ -22,7 +22,7 @@ const char *linux_command_line(const struct guest_source *source, uint32_t most)
     const uint64_t size = range_size(source->old_log);
     size_t length;
 
-    if (size == 0 || has_word_of(source->command_line, "ramoops."))
+    if (size == 0 || !source->has_old_log || has_word_of(source->command_line, "ramoops."))
         return source->command_line;
     length = format_text(line, sizeof(line),
                          "%s ramoops.mem_address=0x%llx ramoops.mem_size=0x%llx ramoops.console_size=0x%llx "

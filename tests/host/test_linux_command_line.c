@@ -14,6 +14,7 @@ static int setup(void **state)
     console_clear();
     source.command_line = "root=/dev/sda1 quiet";
     source.old_log = (struct range){0x7ff0000, 0x8000000};
+    source.has_old_log = true;
     return 0;
 }
 
@@ -30,6 +31,9 @@ static void the_place_is_told(void **state)
 static void without_a_log_nothing_is_added(void **state)
 {
     (void)state;
+    source.has_old_log = false; /* only its place */
+    assert_ptr_equal(linux_command_line(&source, 2047), source.command_line);
+    source.has_old_log = true;
     source.old_log = (struct range){0, 0};
     assert_ptr_equal(linux_command_line(&source, 2047), source.command_line);
 }
