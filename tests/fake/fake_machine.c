@@ -262,8 +262,9 @@ enum fake_end fake_exit(void)
     memset(me()->written, 0, sizeof(me()->written));
     me()->nmi_pending = false;
     me()->in_guest = false;
-    me()->idt_limit = FAKE_IDT_LIMIT_OF_EXIT;                 /* 27.5.2 */
-    *fake_field(INDEX_ENTRY_INTERRUPTION_INFO) &= 0x7fffffff; /* 27.2: an exit clears the valid bit */
+    me()->idt_limit = FAKE_IDT_LIMIT_OF_EXIT; /* 27.5.2 */
+    if (!(*fake_field(INDEX_EXIT_REASON) & EXIT_REASON_ENTRY_FAILURE))
+        *fake_field(INDEX_ENTRY_INTERRUPTION_INFO) &= 0x7fffffff; /* 27.2: an exit clears the valid bit */
     end = (enum fake_end)setjmp(way_out);
     if (end == FAKE_RETURNED)
         handle_exit();

@@ -165,6 +165,31 @@ static void an_nmi_window_in_the_shadow_of_sti_is_used(void **state)
     assert_true(get(INDEX_ENTRY_INTERRUPTION_INFO) == nmi);
 }
 
+/* Row 21. 27.3.4: behind a MOV SS that is stepped the CPU may save BS as 0, but no entry is possible with that. It is
+ * tried again, with what was to be injected, once. */
+static void a_single_step_behind_mov_ss_is_made_pending(void **state)
+{
+    const uint64_t bs = 1 << 14;
+    const uint32_t reasons[] = {EXIT_EPT_VIOLATION, EXIT_VMCALL, EXIT_WRMSR};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(reasons); i++) {
+        rewind_cpu(state);
+        set(INDEX_GUEST_RFLAGS, RFLAGS_FIXED | RFLAGS_TF);
+        set(INDEX_GUEST_INTERRUPTIBILITY, BLOCKING_BY_MOV_SS);
+        set(INDEX_GUEST_PHYSICAL_ADDRESS, 0x300000000);
+        cpu_this()->frame->rcx = MSR_IA32_VMX_BASIC;
+        set(INDEX_EXIT_REASON, reasons[i]);
+        set(INDEX_EXIT_QUALIFICATION, 1);
+        assert_int_equal(fake_exit(), FAKE_RETURNED);
+        assert_contains(fake_entry_fault(), "BS (bit 14) must be 1");
+        exit_with(EXIT_REASON_ENTRY_FAILURE | EXIT_ENTRY_FAILURE_GUEST_STATE, 0);
+        assert_true(get(INDEX_GUEST_PENDING_DEBUG) == bs);
+        assert_true(!(get(INDEX_ENTRY_INTERRUPTION_INFO) & INTERRUPTION_VALID) == !i);
+        set(INDEX_EXIT_REASON, EXIT_REASON_ENTRY_FAILURE | EXIT_ENTRY_FAILURE_GUEST_STATE);
+        assert_int_equal(fake_exit(), FAKE_CRASHED);
+    }
+}
+
 /* Row 3: the caches hold lines of Plinth's too. */
 static void an_invd_writes_back(void **state)
 {
@@ -275,6 +300,7 @@ int main(void)
         cmocka_unit_test_setup(cpuid_hides_what_plinth_keeps, rewind_cpu),
         cmocka_unit_test_setup(apx_state_is_refused, rewind_cpu),
         cmocka_unit_test_setup(an_nmi_window_in_the_shadow_of_sti_is_used, rewind_cpu),
+        cmocka_unit_test_setup(a_single_step_behind_mov_ss_is_made_pending, rewind_cpu),
         cmocka_unit_test_setup(an_invd_writes_back, rewind_cpu),
         cmocka_unit_test_setup(a_task_switch_is_watched, rewind_cpu),
         cmocka_unit_test_setup(a_task_switch_that_writes_is_watched, rewind_cpu),

@@ -28,6 +28,10 @@ enum {
     ENCLAVE_INTERRUPTION = BIT(4),
 };
 
+/* An exit under blocking by MOV SS may note a single step of the guest's as pending, or not (27.3.4); an entry under
+ * such blocking fails without (26.3.1.5). True: it was so, and now an entry is possible. */
+must_check bool events_note_single_step(void);
+
 /* An event was being delivered when the exit happened: it is delivered again at the next entry, unless something else
  * is injected. */
 void events_reinject(void);
