@@ -95,6 +95,19 @@ static void address_fields_of_multiboot(void **state)
     check_segment(&flat, 0);
 }
 
+static void address_fields_without_a_bss(void **state)
+{
+    static const uint32_t fields[] = {0x100100, 0x100000, 0x101000, 0x101000, 0x100200};
+    static const struct segment flat = {0x100, 0, 0x100000, 0x1000, 0x1000};
+
+    (void)state;
+    machine_make();
+    flat_file(fields);
+    machine_kernel_at(KERNEL_AT);
+    load();
+    check_segment(&flat, 0);
+}
+
 static void address_fields_to_the_end_of_the_file(void **state)
 {
     static const uint32_t fields[] = {0x100200, 0x100000, 0, 0, 0x100000};
@@ -273,6 +286,22 @@ static void what_is_unknown_is_left_out(void **state)
     assert_null(tag2(15, 0));
 }
 
+static void a_wish_for_graphics_is_told(void **state)
+{
+    (void)state;
+    machine_make();
+    put_elf64(two, 2, 0x200010);
+    put_header2(0);
+    put_tag2(5, 0, (uint32_t[]){1024, 768, 32}, 3);
+    header2_end();
+    put_content();
+    machine_kernel_at(KERNEL_AT);
+    console_clear();
+    load();
+    assert_contains(console_text(),
+                    "the kernel would like a graphics mode, but the boot loader gave none: it gets no screen");
+}
+
 /* --- places --- */
 
 static void files_in_the_way_are_moved(void **state)
@@ -353,6 +382,8 @@ int main(void)
         cmocka_unit_test(elf64_with_multiboot2),
         cmocka_unit_test(a_physical_entry_point_will_do),
         cmocka_unit_test(address_fields_of_multiboot),
+        cmocka_unit_test(a_wish_for_graphics_is_told),
+        cmocka_unit_test(address_fields_without_a_bss),
         cmocka_unit_test(address_fields_to_the_end_of_the_file),
         cmocka_unit_test(address_tag_of_multiboot2),
         cmocka_unit_test(information_of_multiboot),
