@@ -50,6 +50,8 @@ const char *monitor_cpu_state(uint32_t cpu);
 
 /* monitor_memory.c */
 void monitor_show_memory(const struct monitor_command *command);
+/* This CPU's local APIC is there: read in another way than its registers are made for it may hang the CPU (10.4.1). */
+bool monitor_is_apic(uint64_t physical);
 /* The bytes at this CPU's RIP, as many as can be read. */
 struct monitor_code {
     uint8_t bytes[INSTRUCTION_BYTES_MAX];

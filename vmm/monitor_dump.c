@@ -93,7 +93,7 @@ static void send_row(struct run *run, uint64_t address, size_t size)
 {
     uint64_t row[ROW_BYTES / sizeof(uint64_t)];
 
-    if (!guest_read_physical(address, row, size)) {
+    if (monitor_is_apic(address) || !guest_read_physical(address, row, size)) {
         add_to_run(run, RUN_HOLE, address, size, 0);
     } else if (is_uniform(row, size / sizeof(row[0]))) {
         add_to_run(run, RUN_FILL, address, size, row[0]);

@@ -10,20 +10,30 @@
 
 enum { ROW_BYTES = 16, ROW_MAX = 120, STRING_MAX = 100, ITEM_MAX = 40 };
 
-/* 10.4.1: of its registers only the first 4 bytes of each 16, and those at once; else the CPU may hang. */
-static bool upsets_apic(const struct monitor_command *command, uint64_t address, uint64_t size)
+bool monitor_is_apic(uint64_t physical)
 {
     uint64_t base = rdmsr(MSR_IA32_APIC_BASE);
+
+    return (base & (APIC_BASE_ENABLE | APIC_BASE_EXTD)) == APIC_BASE_ENABLE &&
+           ALIGN_DOWN(base, PAGE_SIZE) == ALIGN_DOWN(physical, PAGE_SIZE);
+}
+
+static bool leads_to_apic(const struct monitor_command *command, uint64_t address)
+{
     struct guest_walk walk = {.physical = address};
     struct guest_paging paging;
 
     vcpu_paging(&paging);
     if (command->verb == MONITOR_X && guest_walk(&paging, address, GUEST_ANY, &walk) != GUEST_WALK_OK)
         return false;
-    if ((base & (APIC_BASE_ENABLE | APIC_BASE_EXTD)) != APIC_BASE_ENABLE ||
-        ALIGN_DOWN(base, PAGE_SIZE) != ALIGN_DOWN(walk.physical, PAGE_SIZE))
-        return false;
-    return size != 4 || walk.physical % 16;
+    return monitor_is_apic(walk.physical);
+}
+
+/* Where only the first 4 bytes of each 16 can be read, and those at once. An item may end there, too. */
+static bool upsets_apic(const struct monitor_command *command, uint64_t address, uint64_t size)
+{
+    return (size != 4 || address % 16) &&
+           (leads_to_apic(command, address) || leads_to_apic(command, address + size - 1));
 }
 
 /* One item, and a message if it can't be read. */

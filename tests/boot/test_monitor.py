@@ -137,10 +137,11 @@ def test_memory_is_shown(hung):
     for command, error in ((f"xp {cases.BLOCK.start:x}", "is Plinth's block"), ("xp 100000000000000", "is Plinth's block or beyond"),
                            ("x 8000000000000000", "is not canonical"), ("x ffff800000000000", "is not mapped"),
                            ("x/xg 7bffffc", "leads to Plinth's block"),
-                           ("xp fee00020", "is the local APIC's"), ("x/xw fee00024", "is the local APIC's")):
+                           ("xp fee00020", "is the local APIC's"), ("xp fedfffff", "is the local APIC's"), ("x fedffffc", "is the local APIC's"), ("x/xw fee00024", "is the local APIC's")):
         answer = monitor.ask(command)
         assert answer.startswith("error: ") and error in answer and answer.count("\n") == 1, command
     assert monitor.ask("x/xw fee00020 1") == "00000000fee00020: 01000000\n", "not CPU 1's APIC ID"
+    assert "dump: hole fee00000 100 *" in monitor.ask("dump fee00000 100")
     block = number(monitor.ask("info memory"), r"block (\S+)-")
     assert "Plinth's block" in monitor.ask(f"info ept {block:x}")
     assert " rwx WB" in monitor.ask(f"info ept {text:x}")
