@@ -84,8 +84,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(found == (state == LOG_RING_WHOLE || (state != LOG_RING_NONE && !elsewhere) ? ring : NULL));
     place = old_log_save(&info, found, &free, NULL, 0);
     check_console(console_text());
-    check(range_size(place) == 0 || (place.start == PLACE && memcmp(copy, &before, LOG_RING_BYTES) == 0));
-    check((range_size(place) != 0) == (found != NULL));
+    check(place.start == PLACE && range_size(place) == LOG_RING_BYTES);
+    check(!found || memcmp(copy, &before, LOG_RING_BYTES) == 0);
     check(!found || log_ring_check(ring) == LOG_RING_NONE);
     before.magic = ring->magic;
     check(memcmp(ring, &before, sizeof(before)) == 0);
