@@ -21,7 +21,6 @@ PURE_SOURCES := $(filter-out lib/string.c,$(wildcard lib/*.c mm/*.c guest/*.c \
 	boot/old_log.c \
 	boot/preflight.c \
 	boot/ram.c \
-	boot/smp.c \
 	arch/x86/acpi.c \
 	arch/x86/aml.c \
 	arch/x86/backtrace.c \
@@ -161,6 +160,9 @@ $(BUILD)/host/test_%: $(BUILD)/host/asan/tests/host/test_%.c.o $(BUILD)/host/lib
 
 # They are the machine themselves, for what has no other fake.
 $(BUILD)/host/test_serial: $(BUILD)/host/fake-asan/tests/host/test_serial.c.o $(call host_objects,fake-asan,arch/x86/serial.c arch/x86/uart.c) $(BUILD)/host/libpure.a
+	$(HOSTCC) $(HOST_ASAN) -o $@ $^ -lcmocka -lpthread
+
+$(BUILD)/host/test_smp: $(call host_objects,asan,tests/host/test_smp.c boot/smp.c) $(BUILD)/host/libpure.a
 	$(HOSTCC) $(HOST_ASAN) -o $@ $^ -lcmocka -lpthread
 
 $(BUILD)/host/tsan_serial: $(BUILD)/host/fake-tsan/tests/host/tsan_serial.c.o $(call host_objects,fake-tsan,arch/x86/serial.c arch/x86/uart.c) $(BUILD)/host/libpure-tsan.a
