@@ -153,12 +153,11 @@ void monitor_show_memory(const struct monitor_command *command)
 /* SDM vol. 3, 24.4.1: CS.L counts in IA-32e mode only */
 static unsigned code_bits(const struct vcpu_registers *r)
 {
-    const uint32_t rights_long = BIT(13), rights_large = BIT(14);
     uint32_t rights = r->segments[VCPU_CS].rights;
 
-    if (r->efer & EFER_LMA && rights & rights_long)
+    if (r->efer & EFER_LMA && rights & RIGHTS_LONG_CODE)
         return 64;
-    return rights & rights_large ? 32 : 16;
+    return rights & RIGHTS_LARGE ? 32 : 16;
 }
 
 void monitor_read_code(const struct vcpu_registers *registers, struct monitor_code *out)

@@ -10,22 +10,8 @@ enum {
     RIGHTS_WRITABLE = BIT(1), /* of data; readable of code */
     RIGHTS_DOWN = BIT(2),
     RIGHTS_CODE = BIT(3),
-    RIGHTS_BIG = BIT(14),
 };
 enum { USER_CPL = 3 };
-
-static uint64_t mask_of(unsigned bytes)
-{
-    return bytes >= 8 ? ~(uint64_t)0 : ((uint64_t)1 << 8 * bytes) - 1;
-}
-
-/* As an instruction of that address size writes a register: 32 bits clear the upper half, 16 leave the rest alone. */
-static void put(uint64_t *reg, unsigned address_bytes, uint64_t value)
-{
-    uint64_t mask = mask_of(address_bytes);
-
-    *reg = (address_bytes == 2 ? *reg & ~mask : 0) | (value & mask);
-}
 
 static bool is_allowed(const struct vcpu_segment *segment, bool write)
 {
@@ -38,7 +24,7 @@ static bool is_allowed(const struct vcpu_segment *segment, bool write)
 
 static bool is_inside(const struct vcpu_segment *segment, uint64_t offset, unsigned size)
 {
-    uint64_t last = offset + size - 1, top = segment->rights & RIGHTS_BIG ? 0xffffffff : 0xffff;
+    uint64_t last = offset + size - 1, top = segment->rights & RIGHTS_LARGE ? 0xffffffff : 0xffff;
 
     if ((segment->rights & (RIGHTS_CODE | RIGHTS_DOWN)) == RIGHTS_DOWN)
         return offset > segment->limit && last <= top;
@@ -95,17 +81,17 @@ static enum exit_action go_on(struct guest_regs *regs, const struct vm_exit *exi
 {
     uint64_t *index = exit->port.in ? &regs->rdi : &regs->rsi, step = exit->port.size;
 
-    put(index, exit->port.address_bytes, rflags & RFLAGS_DF ? *index - step : *index + step);
+    register_put(index, exit->port.address_bytes, rflags & RFLAGS_DF ? *index - step : *index + step);
     if (!exit->port.repeat)
         return ACTION_NEXT;
-    put(&regs->rcx, exit->port.address_bytes, regs->rcx - 1);
-    return regs->rcx & mask_of(exit->port.address_bytes) ? ACTION_AGAIN : ACTION_NEXT;
+    register_put(&regs->rcx, exit->port.address_bytes, regs->rcx - 1);
+    return regs->rcx & register_mask(exit->port.address_bytes) ? ACTION_AGAIN : ACTION_NEXT;
 }
 
 static enum exit_action carry_out(struct guest_regs *regs, const struct vm_exit *exit)
 {
     const unsigned number = exit->port.in ? VCPU_ES : exit->port.segment;
-    const uint64_t mask = mask_of(exit->port.address_bytes);
+    const uint64_t mask = register_mask(exit->port.address_bytes);
     struct vcpu_registers state;
     struct guest_span span;
     struct guest_fault why;

@@ -46,12 +46,16 @@ void ports_write(uint16_t port, unsigned size, uint32_t value)
         write_port((uint16_t)(port + i), (uint8_t)(value >> (8 * i)));
 }
 
-/* SDM vol. 2, IN: AL and AX leave the rest of RAX alone, EAX clears its upper half. */
-static void set_accumulator(struct guest_regs *regs, unsigned size, uint32_t value)
+uint64_t register_mask(unsigned bytes)
 {
-    uint64_t kept = size == 4 ? 0 : ~(((uint64_t)1 << (8 * size)) - 1);
+    return bytes >= 8 ? ~(uint64_t)0 : ((uint64_t)1 << 8 * bytes) - 1;
+}
 
-    regs->rax = (regs->rax & kept) | value;
+void register_put(uint64_t *reg, unsigned bytes, uint64_t value)
+{
+    uint64_t mask = register_mask(bytes);
+
+    *reg = (bytes < 4 ? *reg & ~mask : 0) | (value & mask);
 }
 
 /* Where the hardware doesn't tell of which size its addresses are (IA32_VMX_BASIC bit 54). */
@@ -72,7 +76,7 @@ enum exit_action port_exit(struct guest_regs *regs, const struct vm_exit *exit)
     if (exit->port.string)
         return exit->port.address_bytes ? port_string_exit(regs, exit) : refuse_string(exit);
     if (exit->port.in)
-        set_accumulator(regs, exit->port.size, ports_read(exit->port.number, exit->port.size));
+        register_put(&regs->rax, exit->port.size, ports_read(exit->port.number, exit->port.size));
     else
         ports_write(exit->port.number, exit->port.size, (uint32_t)regs->rax);
     return ACTION_NEXT;

@@ -6,7 +6,7 @@
 #include "vmm/guest_memory.h"
 #include "vmm/vmm.h"
 
-enum { STACK_LARGE = BIT(14), IOPL_SHIFT = 12 };
+enum { IOPL_SHIFT = 12 };
 
 /* In at most two pages; ends where nothing can be read any more. */
 static size_t read_code(uint8_t bytes[INSTRUCTION_BYTES_MAX])
@@ -45,7 +45,7 @@ static uint64_t stack_address(const struct vcpu_registers *now, uint64_t offset)
 
     if (vcpu_is_64bit())
         return at;
-    return now->segments[VCPU_SS].base + (now->segments[VCPU_SS].rights & STACK_LARGE ? (uint32_t)at : (uint16_t)at);
+    return now->segments[VCPU_SS].base + (now->segments[VCPU_SS].rights & RIGHTS_LARGE ? (uint32_t)at : (uint16_t)at);
 }
 
 /* PUSHF has stored the step's IF and TF, in the second byte of what the stack pointer leads to. RFLAGS are the guest's

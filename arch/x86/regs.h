@@ -32,7 +32,11 @@
 #define CR4_LAM_SUP BIT(28)
 #define CR4_FRED    BIT(32)
 
-#define RIGHTS_LONG_CODE BIT(13) /* L of a code segment's access rights (SDM vol. 3, table 24-2) */
+/* Of a segment's access rights (SDM vol. 3, table 24-2): L of code, D/B */
+#define RIGHTS_LONG_CODE BIT(13)
+#define RIGHTS_LARGE     BIT(14)
+
+#define DEBUGCTL_BTF BIT(1)
 
 #define XCR0_APX_BIT 19
 #define XCR0_APX     BIT(XCR0_APX_BIT) /* R16 to R31 */

@@ -81,16 +81,21 @@ static void flat_file(const uint32_t fields[5])
     put_content();
 }
 
+static void load_flat(const uint32_t fields[5])
+{
+    machine_make();
+    flat_file(fields);
+    machine_kernel_at(KERNEL_AT);
+    load();
+}
+
 static void address_fields_of_multiboot(void **state)
 {
     static const uint32_t fields[] = {0x100100, 0x100000, 0x101000, 0x103000, 0x100200};
     static const struct segment flat = {0x100, 0, 0x100000, 0x1000, 0x3000};
 
     (void)state;
-    machine_make();
-    flat_file(fields);
-    machine_kernel_at(KERNEL_AT);
-    load();
+    load_flat(fields);
     assert_int_equal(machine.entry.eip, 0x100200);
     check_segment(&flat, 0);
 }
@@ -101,10 +106,7 @@ static void address_fields_without_a_bss(void **state)
     static const struct segment flat = {0x100, 0, 0x100000, 0x1000, 0x1000};
 
     (void)state;
-    machine_make();
-    flat_file(fields);
-    machine_kernel_at(KERNEL_AT);
-    load();
+    load_flat(fields);
     check_segment(&flat, 0);
 }
 
@@ -114,10 +116,7 @@ static void address_fields_to_the_end_of_the_file(void **state)
     static const struct segment flat = {0, 0, 0x100000, FILE_SIZE, FILE_SIZE};
 
     (void)state;
-    machine_make();
-    flat_file(fields);
-    machine_kernel_at(KERNEL_AT);
-    load();
+    load_flat(fields);
     check_segment(&flat, 0);
     assert_int_equal(range_size(machine.entry.kernel), FILE_SIZE);
 }

@@ -8,7 +8,7 @@ enum { BASIC_ANY_ERROR_CODE_SHIFT = 56, MISC_ACTIVITY_SHIFT = 6, MISC_LENGTH_0_S
 enum { ACTIVITY_ACTIVE, ACTIVITY_HLT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_FOR_SIPI, ACTIVITIES };
 
 /* 24.4.2, table 24-4 "Format of Pending-Debug-Exceptions" */
-enum { PENDING_ENABLED_BREAKPOINT = BIT(12), PENDING_BS = BIT(14), PENDING_RTM = BIT(16), DEBUGCTL_BTF = BIT(1) };
+enum { PENDING_ENABLED_BREAKPOINT = BIT(12), PENDING_RTM = BIT(16) };
 
 struct event {
     bool valid;
@@ -184,12 +184,12 @@ static bool single_step_consistent(const struct entry_checker *c, uint64_t pendi
 
     if (!state && entry_get(c, INDEX_GUEST_ACTIVITY) != ACTIVITY_HLT)
         return true;
-    return !(pending & PENDING_BS) == !due;
+    return !(pending & PENDING_DEBUG_BS) == !due;
 }
 
 static void check_pending_debug(struct entry_checker *c)
 {
-    const uint64_t defined = 0xf | BIT(11) | PENDING_ENABLED_BREAKPOINT | PENDING_BS | PENDING_RTM;
+    const uint64_t defined = 0xf | BIT(11) | PENDING_ENABLED_BREAKPOINT | PENDING_DEBUG_BS | PENDING_RTM;
     const uint64_t beside_rtm = PENDING_ENABLED_BREAKPOINT | PENDING_RTM;
     uint64_t pending = entry_get(c, INDEX_GUEST_PENDING_DEBUG);
 

@@ -5,7 +5,7 @@
 #include "arch/x86/vmx/vcpu.h"
 #include "arch/x86/vmx/vmcs.h"
 
-enum { DEBUGCTL_LBR = BIT(0), DEBUGCTL_BTF = BIT(1), DR7_GD = BIT(13), PENDING_DEBUG_BS = BIT(14) };
+enum { DEBUGCTL_LBR = BIT(0), DR7_GD = BIT(13) };
 
 /* 26.2.1.3: an error code is delivered only in protected mode; in real mode exceptions have none. */
 static void inject_exception(uint8_t vector, bool has_error, uint32_t error)
@@ -28,15 +28,23 @@ void vcpu_inject_int(uint8_t vector, uint8_t length)
     vmwrite32(VMCS_ENTRY_INTERRUPTION_INFO, INTERRUPTION_VALID | INTERRUPTION_SOFTWARE_INTERRUPT | vector);
 }
 
-bool events_note_single_step(void)
+bool events_is_single_stepped(void)
 {
-    uint64_t pending = vmread_natural(VMCS_GUEST_PENDING_DEBUG);
+    return vmread_natural(VMCS_GUEST_RFLAGS) & RFLAGS_TF && !(vmread64(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF);
+}
 
-    if (pending & PENDING_DEBUG_BS ||
+void events_note_single_step(void)
+{
+    vmwrite_natural(VMCS_GUEST_PENDING_DEBUG, vmread_natural(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+}
+
+bool events_mend_single_step(void)
+{
+    if (vmread_natural(VMCS_GUEST_PENDING_DEBUG) & PENDING_DEBUG_BS ||
         !(vmread32(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS)) ||
-        !(vmread_natural(VMCS_GUEST_RFLAGS) & RFLAGS_TF) || vmread64(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF)
+        !events_is_single_stepped())
         return false;
-    vmwrite_natural(VMCS_GUEST_PENDING_DEBUG, pending | PENDING_DEBUG_BS);
+    events_note_single_step();
     return true;
 }
 

@@ -28,9 +28,15 @@ enum {
     ENCLAVE_INTERRUPTION = BIT(4),
 };
 
+enum { PENDING_DEBUG_BS = BIT(14) }; /* table 24-4 "Format of Pending-Debug-Exceptions" */
+
+/* The guest's TF traps after each instruction, not after branches only. */
+must_check bool events_is_single_stepped(void);
+/* Such a trap is due at the next entry. */
+void events_note_single_step(void);
 /* An exit under blocking by MOV SS may note a single step of the guest's as pending, or not (27.3.4); an entry under
  * such blocking fails without (26.3.1.5). True: it was so, and now an entry is possible. */
-must_check bool events_note_single_step(void);
+must_check bool events_mend_single_step(void);
 
 /* An event was being delivered when the exit happened: it is delivered again at the next entry, unless something else
  * is injected. */

@@ -23,7 +23,7 @@ enum {
     PENDING_DEBUG_ENABLED = BIT(12), /* one of the breakpoints met is enabled in DR7 */
     DEBUG_BS = BIT(14),
 };
-enum { DEBUGCTL_BTF = BIT(1), RFLAGS_IOPL_SHIFT = 12 };
+enum { RFLAGS_IOPL_SHIFT = 12 };
 
 static bool has_preemption_timer(void)
 {

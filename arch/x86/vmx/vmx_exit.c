@@ -10,8 +10,6 @@
 #include "arch/x86/vmx/vmcs.h"
 #include "lib/options.h"
 
-enum { PENDING_DEBUG_BS = BIT(14), DEBUGCTL_BTF = BIT(1) };
-
 /*
  * RIP goes to the next instruction: true in the common case. What is rare is left to finish_advance(): RIP wraps, the
  * shadow of STI or MOV SS ends, or the guest steps itself.
@@ -36,8 +34,8 @@ static void finish_advance(void)
     if (!vcpu_is_64bit())
         vmwrite_natural(VMCS_GUEST_RIP, (uint32_t)rip);
     vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(BLOCKING_BY_STI | BLOCKING_BY_MOV_SS));
-    if (vmread_natural(VMCS_GUEST_RFLAGS) & RFLAGS_TF && !(vmread64(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
-        vmwrite_natural(VMCS_GUEST_PENDING_DEBUG, vmread_natural(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+    if (events_is_single_stepped())
+        events_note_single_step();
 }
 
 static void advance(void)
@@ -111,7 +109,7 @@ static void handle(struct guest_regs *regs, uint32_t reason, bool stepped)
  * that no entry need be looked at before. */
 static bool is_remedied(uint32_t reason)
 {
-    return reason == (EXIT_REASON_ENTRY_FAILURE | EXIT_ENTRY_FAILURE_GUEST_STATE) && events_note_single_step();
+    return reason == (EXIT_REASON_ENTRY_FAILURE | EXIT_ENTRY_FAILURE_GUEST_STATE) && events_mend_single_step();
 }
 
 /* An EPT violation outside a step needs no more of the switch over exits than its own case. */
